@@ -1,0 +1,142 @@
+package policy
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSelectorMatches(t *testing.T) {
+	svc := Service{Name: "celery-beat", Image: "registry/app:1.2", Labels: map[string]string{"tier": "back"}}
+	cases := map[string]struct {
+		reason string
+		s      Selector
+		want   bool
+	}{
+		"Empty":        {"selects everything", Selector{}, true},
+		"Project":      {"the project's name", Selector{Projects: []string{"blog", "sh*"}}, true},
+		"OtherProject": {"another project", Selector{Projects: []string{"blog"}}, false},
+		"Service":      {"one of the globs", Selector{Services: []string{"app", "celery-*"}}, true},
+		"Exclude":      {"exclude wins", Selector{Services: []string{"celery-*"}, Exclude: []string{"*-beat"}}, false},
+		"ExcludeOther": {"excludes somebody else", Selector{Exclude: []string{"app"}}, true},
+		"Image":        {"a star does not cross a slash", Selector{Images: []string{"registry/app:*"}}, true},
+		"ImageSlash":   {"a star does not cross a slash", Selector{Images: []string{"*:1.2"}}, false},
+		"Label":        {"label and value", Selector{MatchLabels: map[string]string{"tier": "back"}}, true},
+		"LabelOther":   {"another value", Selector{MatchLabels: map[string]string{"tier": "front"}}, false},
+		"All":          {"every given field must match", Selector{Projects: []string{"shop"}, Services: []string{"app"}}, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := tc.s.Matches("shop", svc); got != tc.want {
+				t.Errorf("%s: got %v", tc.reason, got)
+			}
+		})
+	}
+	svc.Labels[IgnoreLabel] = "true"
+	if (Selector{}).Matches("shop", svc) {
+		t.Error("an ignored service is never selected")
+	}
+}
+
+func TestAcceptor(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		rule    Rule
+		yes, no []string
+	}{
+		"Value":      {"exactly", Rule{Value: new("a")}, []string{"a"}, []string{"", "A", "a "}},
+		"Values":     {"one of", Rule{Values: []string{"a", ""}}, []string{"a", ""}, []string{"b"}},
+		"Pattern":    {"the whole value, each alternative", Rule{Pattern: "a|b+"}, []string{"a", "bb"}, []string{"ab", "a\n", ""}},
+		"Range":      {"decimal numbers, bounds included", Rule{Minimum: new(1.0), Maximum: new(30.0)}, []string{"1", "30", "2.5", "1e1"}, []string{"0", "31", "", "x", "NaN", " 2", "0x2", "1_0"}},
+		"Minimum":    {"no upper bound, but a number", Rule{Minimum: new(1.0)}, []string{"1e9"}, []string{"inf", "Infinity", "0"}},
+		"Present":    {"not empty", Rule{Present: true}, []string{"x"}, []string{""}},
+		"AllowEmpty": {"set is enough", Rule{Present: true, AllowEmpty: true}, []string{"x", ""}, nil},
+		"Same":       {"any value by itself", Rule{SameAcrossServices: true}, []string{"x", ""}, nil},
+		"Absent":     {"none", Rule{Absent: true}, nil, []string{"x", ""}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			accepts := acceptor(&tc.rule)
+			for _, value := range tc.yes {
+				if !accepts(value) {
+					t.Errorf("%s: %q refused", tc.reason, value)
+				}
+			}
+			for _, value := range tc.no {
+				if accepts(value) {
+					t.Errorf("%s: %q accepted", tc.reason, value)
+				}
+			}
+		})
+	}
+}
+
+func TestExpand(t *testing.T) {
+	env := map[string]*string{"URL": new("redis://h"), "N": new("$(URL)"), "BARE": nil}
+	cases := map[string]struct {
+		reason, text, want, err string
+	}{
+		"Plain":    {"nothing to expand", "a $b $ ${C}", "a $b $ ${C}", ""},
+		"Value":    {"inside text", "<$(URL)/0>", "<redis://h/0>", ""},
+		"Once":     {"a value is not expanded again", "$(N)", "$(URL)", ""},
+		"Escaped":  {"a doubled dollar is literal", "$$(URL)", "$(URL)", ""},
+		"Unset":    {"no such variable", "$(NOPE)", "", "expand $(NOPE): the container does not set it"},
+		"Bare":     {"a bare key is unset", "$(BARE)", "", "expand $(BARE): the container does not set it"},
+		"Open":     {"no end", "$(URL", "", "expand $(NAME): a reference has no end or no valid name"},
+		"BadName":  {"no name", "$(a b)", "", "expand $(NAME): a reference has no end or no valid name"},
+		"NoName":   {"no name", "$()", "", "expand $(NAME): a reference has no end or no valid name"},
+		"Adjacent": {"side by side", "$(URL)$(URL)", "redis://hredis://h", ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := Expand(tc.text, env)
+			message := ""
+			if err != nil {
+				message = err.Error()
+			}
+			if got != tc.want || message != tc.err {
+				t.Errorf("%s: got %q, %v", tc.reason, got, err)
+			}
+		})
+	}
+}
+
+func TestStrictest(t *testing.T) {
+	defaults, onFailure := Strictest(nil)
+	want := Rollout{Strategy: StrategyStopFirst, StableFor: Duration(3 * time.Second), Timeout: Duration(90 * time.Second)}
+	if diff := cmp.Diff(want, defaults); diff != "" || onFailure != OnFailureRollback {
+		t.Errorf("no policies give the defaults: %s %s", onFailure, diff)
+	}
+	keep := func(name string, r Rollout) Policy {
+		return Policy{Metadata: Metadata{name}, Spec: Spec{Rollout: r, OnFailure: OnFailureKeep}}
+	}
+	b := keep("b", Rollout{Order: []string{"b"}, Strategy: StrategyCompose, StableFor: 5, Timeout: 1})
+	a := keep("a", Rollout{Strategy: StrategyStartFirst, StableFor: 1, Timeout: 9})
+	c := keep("c", Rollout{Order: []string{"c"}, Strategy: StrategyStopFirst})
+	got, onFailure := Strictest([]Policy{c, b, a})
+	want = Rollout{Order: []string{"b"}, Strategy: StrategyCompose, StableFor: 5, Timeout: 9}
+	if diff := cmp.Diff(want, got); diff != "" || onFailure != OnFailureKeep {
+		t.Errorf("%s %s", onFailure, diff)
+	}
+	c.Spec.OnFailure = OnFailureRollback
+	if _, onFailure = Strictest([]Policy{a, b, c}); onFailure != OnFailureRollback {
+		t.Error("one Rollback beats every Keep")
+	}
+}
+
+func TestDurationJSON(t *testing.T) {
+	var d Duration
+	if err := json.Unmarshal([]byte(`"1m30s"`), &d); err != nil || d != Duration(90*time.Second) {
+		t.Errorf("got %v, %v", d, err)
+	}
+	for _, bad := range []string{`90`, `"90"`, `"soon"`} {
+		if err := json.Unmarshal([]byte(bad), &d); err == nil {
+			t.Errorf("%s was accepted", bad)
+		}
+	}
+	if out, err := json.Marshal(Duration(time.Minute)); err != nil || string(out) != `"1m0s"` {
+		t.Errorf("got %s, %v", out, err)
+	}
+}

@@ -1,0 +1,95 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/composure-dev/composure/internal/redact"
+)
+
+// remedy is the text that mends a variable for all claims on it, or why there is none.
+type remedy struct {
+	text string
+	// held says why nothing can be written; hint what to do about it.
+	held, hint string
+	// overriding are the interpolation variables that would make the text resolve to something else.
+	overriding []string
+	// claim, rival are the two that no text satisfies together.
+	claim, rival *claim
+}
+
+// remedy picks the text of the first policy by name that satisfies every claim once it is resolved.
+func (q *question) remedy() remedy {
+	var first *claim
+	var overriding []string
+	for _, c := range q.claims {
+		text, ok := c.text()
+		if !ok {
+			continue
+		}
+		if first == nil {
+			first = c
+		}
+		value, used, err := interpolate(text, q.facts.Environment)
+		if err == nil && q.refusing(value) == nil {
+			return remedy{text: text}
+		}
+		if value, _, err = interpolate(text, nil); err == nil && overriding == nil && allAccept(q.claims, value) {
+			overriding = used
+		}
+	}
+	switch {
+	case first == nil:
+		return remedy{held: "say what to declare", hint: fmt.Sprintf("add declare: to the rule at %s", q.claims[0].Rule.Origin)}
+	case len(overriding) > 0:
+		return remedy{overriding: overriding}
+	}
+	return q.rivals(first)
+}
+
+// rivals names the claims that stand against what the first one would write.
+func (q *question) rivals(first *claim) remedy {
+	text, _ := first.text()
+	value, _, err := interpolate(text, q.facts.Environment)
+	rival := q.refusing(value)
+	if err != nil || rival == nil || rival == first {
+		return remedy{held: "what the rule declares does not satisfy it", hint: fmt.Sprintf("change declare in the rule at %s", first.Rule.Origin)}
+	}
+	return remedy{claim: first, rival: rival}
+}
+
+// refusing returns the first claim that value would not satisfy.
+func (q *question) refusing(value string) *claim {
+	for _, c := range q.claims {
+		if !c.fits(value) {
+			return c
+		}
+	}
+	return nil
+}
+
+func allAccept(claims []*claim, value string) bool {
+	for _, c := range claims {
+		if !c.accepts(value) {
+			return false
+		}
+	}
+	return true
+}
+
+// override fills in f for a variable that names from outside the files make wrong.
+func (q *question) override(f *Finding, c *claim, names []string) {
+	because := make([]string, len(names))
+	places := make([]string, len(names))
+	for i, name := range names {
+		v := q.facts.Environment[name]
+		shown := redact.Value(v.Value, c.sensitive || redact.Key(name))
+		because[i] = fmt.Sprintf("%s is %q in %s", name, shown, v.Source)
+		places[i] = fmt.Sprintf("%s in %s", name, v.Source)
+	}
+	f.Verdict = OverriddenByEnvironment
+	f.Message = fmt.Sprintf("%s because %s, %s", f.Message, strings.Join(because, " and "), c.want())
+	f.Held = "the value comes from outside the compose files"
+	f.Hint = "change or remove " + strings.Join(places, " and ")
+	f.Fix = nil
+}
