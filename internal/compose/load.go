@@ -1,0 +1,301 @@
+package compose
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/consts"
+	"github.com/compose-spec/compose-go/v2/interpolation"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/tree"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/compose-spec/compose-go/v2/utils"
+	"github.com/sirupsen/logrus"
+)
+
+// Load reads the project that docker compose would load with the same flags and variables. Errors are [ErrNoComposeFile],
+// [*ParseError] or those of reading a file.
+func Load(ctx context.Context, opts Options) (p *Project, err error) {
+	// compose-go panics on some files, and writes warnings to the process's standard error unless told otherwise.
+	defer func() {
+		if r := recover(); r != nil {
+			p, err = nil, fmt.Errorf("load project: the compose loader gave up: %w", panicError(r))
+		}
+	}()
+	logrus.SetOutput(io.Discard)
+	registerRaw()
+
+	in, err := settle(opts)
+	if err != nil {
+		return nil, err
+	}
+	l := &load{inputs: in, unset: map[string]bool{}}
+	if err := l.readFiles(); err != nil {
+		return nil, err
+	}
+	if err := l.loadModel(ctx); err != nil {
+		return nil, err
+	}
+	return l.project()
+}
+
+func panicError(r any) error {
+	if err, ok := r.(runtime.Error); ok {
+		return err
+	}
+	return fmt.Errorf("panic with a %T", r) // the value may hold content of the files
+}
+
+// load is one Load under way.
+type load struct {
+	*inputs
+	files  []File
+	docs   []document // of all files, in merge order
+	unset  map[string]bool
+	model  *types.Project    // as compose-go gives it, environment not resolved
+	broken map[string]string // inactive services whose environment does not resolve, and why
+}
+
+func (l *load) readFiles() error {
+	refs := &references{env: l.env, seen: map[string]bool{}}
+	for _, path := range l.paths {
+		content, overlaid := l.opts.Overlay[path]
+		if !overlaid {
+			var err error
+			if content, err = readFile(path); err != nil {
+				return fmt.Errorf("read compose file: %w", err)
+			}
+		}
+		l.files = append(l.files, newFile(path, content))
+		docs, err := parseFile(path, content)
+		if err != nil {
+			return err
+		}
+		if err := refs.check(docs, l.directory); err != nil {
+			return err
+		}
+		l.docs = append(l.docs, docs...)
+	}
+	return nil
+}
+
+func (l *load) loadModel(ctx context.Context) error {
+	details := types.ConfigDetails{WorkingDir: l.directory, Environment: maps.Clone(l.env.values)}
+	for _, f := range l.files {
+		content := f.Content
+		if content == nil {
+			content = []byte{} // nil would make compose-go read the disk
+		}
+		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: f.Path, Content: content})
+	}
+	model, err := loader.LoadWithContext(ctx, details, l.configure)
+	if err != nil {
+		return l.loadError(err)
+	}
+	l.model = model
+	return nil
+}
+
+// configure sets what docker compose sets, with resolution of files put off until they have been checked.
+func (l *load) configure(o *loader.Options) {
+	o.ResolvePaths = true
+	o.SkipResolveEnvironment = true
+	o.SkipResolveLabels = true
+	o.Profiles = l.profiles()
+	o.ConvertWindowsPaths = utils.StringToBool(l.env.values["COMPOSE_CONVERT_WINDOWS_PATHS"])
+	if name, explicit, ok := l.name(); ok {
+		o.SetProjectName(name, explicit)
+	}
+	o.Interpolate.Substitute = l.substitute
+	o.Interpolate.TypeCastMapping = l.casts(o.Interpolate.TypeCastMapping)
+}
+
+// name is the project's name, unless a file gives it.
+func (l *load) name() (name string, explicit, ok bool) {
+	if l.opts.Name != "" {
+		return l.opts.Name, true, true
+	}
+	if name := l.env.values[consts.ComposeProjectName]; name != "" {
+		return name, true, true
+	}
+	for _, doc := range l.docs {
+		if scalarAt(doc.root, "name") != "" {
+			return "", false, false
+		}
+	}
+	return loader.NormalizeProjectName(filepath.Base(l.directory)), false, true
+}
+
+// substitute is compose-go's own, with the variables that are not set kept for a warning.
+func (l *load) substitute(text string, mapping template.Mapping) (string, error) {
+	for _, name := range plainReferences(text) {
+		if _, ok := mapping(name); !ok {
+			l.unset[name] = true
+		}
+	}
+	return template.SubstituteWithOptions(text, mapping, template.WithoutLogging)
+}
+
+var plainReference = regexp.MustCompile(`\$\$|\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})`)
+
+// plainReferences are the names that text refers to as $NAME or ${NAME}, outside of another reference's default.
+func plainReferences(text string) []string {
+	if !strings.Contains(text, "$") {
+		return nil
+	}
+	var names []string
+	for _, m := range plainReference.FindAllStringSubmatchIndex(text, -1) {
+		before := text[:m[0]]
+		if strings.Count(before, "${") > strings.Count(before, "}") {
+			continue
+		}
+		for _, group := range []int{2, 4} {
+			if m[group] >= 0 {
+				names = append(names, text[m[group]:m[group+1]])
+			}
+		}
+	}
+	return names
+}
+
+// casts adds to compose-go's own conversions the expansion of ~ in every field that holds a path of this machine, because
+// compose-go would take HOME from the process. The given map is compose-go's and shared: it is not touched.
+func (l *load) casts(given map[tree.Path]interpolation.Cast) map[tree.Path]interpolation.Cast {
+	casts := maps.Clone(given)
+	path := func(value string) (any, error) { return l.env.expandHome(value), nil }
+	volume := func(value string) (any, error) {
+		source, rest, ok := strings.Cut(value, ":")
+		if !ok {
+			return value, nil
+		}
+		return l.env.expandHome(source) + ":" + rest, nil
+	}
+	for _, pattern := range []tree.Path{
+		"services.*.build", "services.*.build.context", "services.*.build.additional_contexts.*",
+		"services.*.env_file", "services.*.env_file.[]", "services.*.env_file.[].path",
+		"services.*.label_file", "services.*.label_file.[]", "services.*.extends.file",
+		"services.*.develop.watch.[].path", "services.*.volumes.[].source",
+		"configs.*.file", "secrets.*.file", "volumes.*.driver_opts.device",
+		"include.[]", "include.[].path", "include.[].path.[]", "include.[].project_directory", "include.[].env_file", "include.[].env_file.[]",
+	} {
+		casts[pattern] = path
+	}
+	casts["services.*.volumes.[]"] = volume
+	return casts
+}
+
+// project resolves environments and labels, and puts everything together.
+func (l *load) project() (*Project, error) {
+	serviceEnvFiles, err := l.checkServiceFiles()
+	if err != nil {
+		return nil, err
+	}
+	configs, err := l.resolve()
+	if err != nil {
+		return nil, err
+	}
+	p := &Project{
+		Name: l.model.Name, Directory: l.directory, Files: l.files,
+		EnvFiles: l.envFiles, ServiceEnvFiles: serviceEnvFiles,
+		Environment: map[string]EnvironmentValue{}, Services: map[string]*Service{},
+		Warnings: l.allWarnings(), configs: configs, selfReferring: map[string]bool{},
+	}
+	for name, value := range l.model.Environment {
+		source := l.env.sources[name]
+		if source == "" || l.env.values[name] != value {
+			source = "the project name" // the only variable that compose itself sets
+		}
+		p.Environment[name] = EnvironmentValue{Value: value, Source: source}
+	}
+	l.env.values = l.model.Environment
+	o := &origins{load: l, declared: l.model.AllServices(), envFiles: serviceEnvFiles, selfReferring: p.selfReferring}
+	for name, config := range configs {
+		p.Services[name] = o.service(config)
+	}
+	for name := range l.broken {
+		delete(p.configs, name) // there is nothing to hash
+	}
+	return p, nil
+}
+
+// checkServiceFiles reads the env files of all services and makes sure that the label files can be read.
+func (l *load) checkServiceFiles() ([]File, error) {
+	byPath := map[string]File{}
+	for _, service := range l.model.AllServices() {
+		for _, envFile := range service.EnvFiles {
+			content, err := readFile(envFile.Path)
+			switch {
+			case err == nil:
+				byPath[envFile.Path] = newFile(envFile.Path, content)
+			case !isNotExist(err):
+				return nil, err
+			}
+		}
+		for _, path := range service.LabelFiles {
+			if err := checkIfPresent(path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	files := make([]File, 0, len(byPath))
+	for _, path := range slices.Sorted(maps.Keys(byPath)) {
+		files = append(files, byPath[path])
+	}
+	return files, nil
+}
+
+// resolve merges env_file and label_file into every service. One that is not active must not fail the load.
+func (l *load) resolve() (types.Services, error) {
+	active, err := resolved(l.model)
+	if err != nil {
+		return nil, l.loadError(err)
+	}
+	l.broken = map[string]string{}
+	for name, config := range l.model.DisabledServices {
+		alone := &types.Project{Services: types.Services{name: config}, Environment: l.model.Environment}
+		one, err := resolved(alone)
+		if err != nil {
+			l.broken[name] = "its env_file or label_file cannot be read"
+			one = types.Services{name: config}
+		}
+		active[name] = one[name]
+	}
+	return active, nil
+}
+
+func resolved(model *types.Project) (types.Services, error) {
+	withLabels, err := model.WithServicesLabelsResolved(false)
+	if err != nil {
+		return nil, err
+	}
+	withEnvironment, err := withLabels.WithServicesEnvironmentResolved(true)
+	if err != nil {
+		return nil, err
+	}
+	if withEnvironment.Services == nil {
+		return types.Services{}, nil
+	}
+	return withEnvironment.Services, nil
+}
+
+func (l *load) allWarnings() []string {
+	out := slices.Clone(l.warnings)
+	for name := range l.unset {
+		out = append(out, fmt.Sprintf("the %s variable is not set: it becomes an empty string", name))
+	}
+	for _, doc := range l.docs {
+		if key := lookup(doc.root, "version").key; key != nil {
+			out = append(out, fmt.Sprintf("%s: the attribute version is obsolete and is ignored", doc.file))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,202 @@
+package compose
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// maxFlips bounds how many variables of uncertain origin may differ from where they are expected: more would prove nothing.
+const maxFlips = 2
+
+// StampQuestion is a running container of which [Project.Stamp] asks which hash its successor must carry.
+type StampQuestion struct {
+	Service string
+	// Env is the container's Config.Env; a nil value is a bare KEY. ImageEnv is the ENV of the image it was created from.
+	Env      map[string]*string
+	ImageEnv map[string]string
+	// Hash and Version are its labels com.docker.compose.config-hash and .version.
+	Hash, Version string
+	// After is the project as it is to be; nil: the project asked.
+	After *Project
+}
+
+// Unprovable tells that no hash can be stamped: more than the environment may differ between container and files.
+type Unprovable struct {
+	Service string
+	Reason  string
+}
+
+func (e *Unprovable) Error() string {
+	return fmt.Sprintf("prove the configuration of service %q: %s", e.Service, e.Reason)
+}
+
+// Stamp proves that the container was created from this project's service but for the environment, and returns the hash
+// that compose itself would write for the service of q.After. The project asked is the one on disk now. The error is
+// [*Unprovable] when there is no proof.
+func (p *Project) Stamp(q StampQuestion) (string, error) {
+	unprovable := func(reason string) error { return &Unprovable{Service: q.Service, Reason: reason} }
+	config, ok := p.configs[q.Service]
+	if !ok {
+		return "", unprovable("the service is not in the project, or its environment does not resolve")
+	}
+	if q.Hash == "" {
+		return "", unprovable("the container has no config hash")
+	}
+	flavor, ok := FlavorOf(q.Version)
+	if !ok {
+		return "", unprovable(fmt.Sprintf("compose version %q is not known", q.Version))
+	}
+	e, err := newEncoding(config)
+	if err != nil {
+		return "", err
+	}
+	matches := e.match(candidates(q, config.Environment), q.Hash)
+	switch {
+	case len(matches) == 0:
+		return "", unprovable("more than its environment differs from the files")
+	case !slices.ContainsFunc(matches, func(m Flavor) bool { return m == flavor&e.flags() }):
+		return "", unprovable("its hash is not one that compose " + q.Version + " writes for these files")
+	}
+	after := p
+	if q.After != nil {
+		after = q.After
+	}
+	if flavor&(FlavorNull|FlavorDeploy) != 0 && after.resolvesOtherwise(q) {
+		return "", unprovable("compose " + q.Version + " resolves its environment otherwise than this release")
+	}
+	return after.Hash(q.Service, flavor)
+}
+
+// resolvesOtherwise tells whether a compose before 2.35 gives the service another environment than Load does: it does not
+// read a service's own environment for its env_file, and a bare KEY does not hide the image's.
+func (p *Project) resolvesOtherwise(q StampQuestion) bool {
+	if p.selfReferring[q.Service] {
+		return true
+	}
+	for key, value := range p.configs[q.Service].Environment {
+		if _, inImage := q.ImageEnv[key]; inImage && value == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// flags are those that can change the bytes whatever the environment is.
+func (e *encoding) flags() Flavor { return e.differs() | FlavorNull }
+
+// match returns the flavors, reduced to the flags that matter here, in which one of the environments gives the hash. The
+// first environment that matches decides.
+func (e *encoding) match(environments iter.Seq[map[string]*string], hash string) []Flavor {
+	var matches []Flavor
+	for env := range environments {
+		e.setEnvironment(env)
+		differs, flags := e.differs(), e.flags()
+		hashes := map[Flavor]string{} // equal bytes are hashed once
+		for f := range Flavor(flavorCount) {
+			if f&^flags != 0 {
+				continue
+			}
+			if _, ok := hashes[f&differs]; !ok {
+				hashes[f&differs] = e.hash(f)
+			}
+			if hashes[f&differs] == hash {
+				matches = append(matches, f)
+			}
+		}
+		if matches != nil {
+			return matches
+		}
+	}
+	return nil
+}
+
+// candidates are the environments that the container's may have been declared as, the likeliest first. What the image or
+// the client's proxy settings may have given is uncertain: it starts in exactly if the files have it now, then by flips.
+func candidates(q StampQuestion, now map[string]*string) iter.Seq[map[string]*string] {
+	declared := map[string]*string{}
+	var uncertain []string
+	for key, value := range q.Env {
+		image, inImage := q.ImageEnv[key]
+		fromImage := inImage && value != nil && *value == image
+		_, inFiles := now[key]
+		if fromImage || isProxy(key) {
+			uncertain = append(uncertain, key)
+		}
+		if !fromImage && !isProxy(key) || inFiles {
+			declared[key] = value
+		}
+	}
+	slices.Sort(uncertain)
+	return func(yield func(map[string]*string) bool) {
+		for flips := 0; flips <= maxFlips; flips++ {
+			for _, chosen := range combinations(uncertain, flips) {
+				if !yield(flipped(declared, q.Env, chosen)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func flipped(declared, all map[string]*string, keys []string) map[string]*string {
+	out := maps.Clone(declared)
+	for _, key := range keys {
+		if _, in := out[key]; in {
+			delete(out, key)
+			continue
+		}
+		out[key] = all[key]
+	}
+	return out
+}
+
+// combinations returns every choice of n keys.
+func combinations(keys []string, n int) [][]string {
+	if n == 0 {
+		return [][]string{nil}
+	}
+	var choices [][]string
+	for i, key := range keys {
+		for _, rest := range combinations(keys[i+1:], n-1) {
+			choices = append(choices, append([]string{key}, rest...))
+		}
+	}
+	return choices
+}
+
+// isProxy tells whether the docker client's proxy settings may have given the variable.
+func isProxy(key string) bool {
+	return slices.Contains([]string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}, strings.ToUpper(key))
+}
+
+// NewEnv is the Config.Env, sorted, that compose would create a container of the service with: the declared environment over
+// the image's. Proxy variables that only the container has are kept; they come from the docker client's settings.
+func (p *Project) NewEnv(service string, image map[string]string, current map[string]*string) ([]string, error) {
+	config, ok := p.configs[service]
+	if !ok {
+		return nil, fmt.Errorf("compute environment of service %q: not in the project, or its environment does not resolve", service)
+	}
+	env := map[string]*string{}
+	for key, value := range image {
+		env[key] = &value
+	}
+	for key, value := range current {
+		if isProxy(key) && value != nil {
+			env[key] = value
+		}
+	}
+	maps.Copy(env, config.Environment)
+	out := make([]string, 0, len(env))
+	for key, value := range env {
+		if value == nil {
+			out = append(out, key)
+			continue
+		}
+		out = append(out, key+"="+*value)
+	}
+	slices.Sort(out)
+	return out, nil
+}
