@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/mount"
+)
+
+// allowance is one row of the table of what may differ between a container and its proven replacement.
+type allowance struct {
+	path string // segments parted by /, * for any one of them; it covers everything below
+	// cause is why a difference is no change of the container.
+	cause string
+	// accepts judges the two values; nil accepts any.
+	accepts func(p *proof, path []string, old, new any) bool
+	// descend goes on comparing below the path when accepts refuses; otherwise a refusal is a difference.
+	descend bool
+}
+
+// allowances is the whole table: what it does not list must be equal.
+func allowances() []allowance {
+	const identity, runtime, address = "belongs to one container", "set while it runs", "given by the engine"
+	return []allowance{
+		{path: "Id", cause: identity},
+		{path: "Name", cause: identity},
+		{path: "Created", cause: identity},
+		{path: "LogPath", cause: identity},
+		{path: "HostsPath", cause: identity},
+		{path: "HostnamePath", cause: identity},
+		{path: "ResolvConfPath", cause: identity},
+		{path: "GraphDriver/Data", cause: "its own writable layer"},
+		{path: "Storage/RootFS/Snapshot/Name", cause: "its own writable layer"},
+		{path: "State", cause: runtime},
+		{path: "ExecIDs", cause: runtime},
+		{path: "RestartCount", cause: runtime},
+		{path: "AppArmorProfile", cause: "chosen at start", accepts: laterAtStart},
+		{path: "MountLabel", cause: "SELinux gives each container its own categories", accepts: sameSELinuxType},
+		{path: "ProcessLabel", cause: "SELinux gives each container its own categories", accepts: sameSELinuxType},
+
+		{path: "Config/Env", cause: "the intended change", accepts: wantedEnv},
+		{path: "Config/Labels/" + LabelConfigHash, cause: "the intended change", accepts: wantedConfigHash},
+		{path: "Config/Labels/" + LabelTransaction, cause: "Composure's own", accepts: wantedTransaction},
+		{path: "Config/Labels/" + LabelReplaces, cause: "Composure's own", accepts: wantedReplaces},
+		{path: "Config/Hostname", cause: "the short id is the default", accepts: defaultHostname},
+		{path: "Config/Image", cause: "the name has moved to another image", accepts: imageByID},
+
+		{path: "HostConfig/MaskedPaths", cause: "a newer engine masks more", accepts: moreMasked},
+		{path: "HostConfig/ReadonlyPaths", cause: "a newer engine protects more", accepts: moreMasked},
+		{path: "HostConfig/CapAdd", cause: "CAP_ may be left out", accepts: sameCapabilities},
+		{path: "HostConfig/CapDrop", cause: "CAP_ may be left out", accepts: sameCapabilities},
+		{path: "HostConfig/Mounts/*", cause: "an anonymous volume, now by name", accepts: pinnedMount, descend: true},
+		{path: "HostConfig/Mounts/*/Source", cause: "an anonymous volume, now by name", accepts: pinnedSource},
+		{path: "Mounts/*/Mode", cause: "an anonymous volume, now by name", accepts: pinnedMode},
+
+		{path: "NetworkSettings/Ports", cause: runtime},
+		{path: "NetworkSettings/SandboxID", cause: runtime},
+		{path: "NetworkSettings/SandboxKey", cause: runtime},
+		{path: "NetworkSettings/EndpointID", cause: address},
+		{path: "NetworkSettings/Gateway", cause: address},
+		{path: "NetworkSettings/GlobalIPv6Address", cause: address},
+		{path: "NetworkSettings/GlobalIPv6PrefixLen", cause: address},
+		{path: "NetworkSettings/IPAddress", cause: address},
+		{path: "NetworkSettings/IPPrefixLen", cause: address},
+		{path: "NetworkSettings/IPv6Gateway", cause: address},
+		{path: "NetworkSettings/MacAddress", cause: address},
+		{path: "NetworkSettings/Networks/*/NetworkID", cause: "looked up at start", accepts: laterAtStart},
+		{path: "NetworkSettings/Networks/*/EndpointID", cause: address},
+		{path: "NetworkSettings/Networks/*/Gateway", cause: address},
+		{path: "NetworkSettings/Networks/*/GlobalIPv6Address", cause: address},
+		{path: "NetworkSettings/Networks/*/GlobalIPv6PrefixLen", cause: address},
+		{path: "NetworkSettings/Networks/*/IPAddress", cause: address},
+		{path: "NetworkSettings/Networks/*/IPPrefixLen", cause: address},
+		{path: "NetworkSettings/Networks/*/IPv6Gateway", cause: address},
+		{path: "NetworkSettings/Networks/*/MacAddress", cause: address},
+		{path: "NetworkSettings/Networks/*/DNSNames", cause: "made of names and aliases at start"},
+		{path: "NetworkSettings/Networks/*/Aliases", cause: "the short id is one of them", accepts: sameAliases},
+	}
+}
+
+func (a allowance) matches(path []string) bool {
+	pattern := strings.Split(a.path, "/")
+	if len(pattern) != len(path) {
+		return false
+	}
+	for i, segment := range pattern {
+		if segment != "*" && segment != path[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func laterAtStart(_ *proof, _ []string, old, new any) bool {
+	return empty(new) || new == "" || old == new
+}
+
+// sameSELinuxType compares user, role and type; what follows is drawn for each container.
+func sameSELinuxType(_ *proof, _ []string, old, new any) bool {
+	oldLabel, _ := old.(string)
+	newLabel, _ := new.(string)
+	oldParts, newParts := strings.Split(oldLabel, ":"), strings.Split(newLabel, ":")
+	return slices.Equal(oldParts[:min(3, len(oldParts))], newParts[:min(3, len(newParts))])
+}
+
+func wantedEnv(p *proof, _ []string, _, new any) bool {
+	return slices.Equal(sortedSet(p.replacement.Env), sortedSet(stringList(new)))
+}
+
+func wantedConfigHash(p *proof, _ []string, old, new any) bool {
+	if p.replacement.ConfigHash == "" {
+		return old == new
+	}
+	return new == p.replacement.ConfigHash
+}
+
+func wantedTransaction(p *proof, _ []string, _, new any) bool {
+	return new == p.replacement.Transaction
+}
+
+func wantedReplaces(p *proof, _ []string, _, new any) bool { return new == p.old.ID }
+
+func defaultHostname(p *proof, _ []string, old, new any) bool {
+	return old == new || old == ShortID(p.old.ID) && new == ShortID(p.new.ID)
+}
+
+func imageByID(p *proof, _ []string, old, new any) bool {
+	return old == new || new == p.old.Image
+}
+
+func moreMasked(_ *proof, _ []string, old, new any) bool {
+	oldPaths, newPaths := stringList(old), stringList(new)
+	if len(oldPaths) == 0 || len(newPaths) == 0 {
+		return len(oldPaths) == len(newPaths)
+	}
+	return !slices.ContainsFunc(oldPaths, func(path string) bool { return !slices.Contains(newPaths, path) })
+}
+
+func sameCapabilities(_ *proof, _ []string, old, new any) bool {
+	normalize := func(value any) []string {
+		names := stringList(value)
+		for i, name := range names {
+			names[i] = strings.TrimPrefix(strings.ToUpper(name), "CAP_")
+		}
+		return sortedSet(names)
+	}
+	return slices.Equal(normalize(old), normalize(new))
+}
+
+// pinnedMount accepts an entry that the original lacks when it names the volume that the image's VOLUME gave the original.
+func pinnedMount(p *proof, path []string, old, new any) bool {
+	target := path[len(path)-1]
+	return old == nil && reflectsMount(new, map[string]any{
+		"Type": string(mount.TypeVolume), "Source": p.anonymousVolume(target), "Target": target,
+	})
+}
+
+// reflectsMount reports whether value holds these fields and no other that says anything.
+func reflectsMount(value any, fields map[string]any) bool {
+	entry, _ := value.(map[string]any)
+	entry = maps.Clone(entry)
+	for name, want := range fields {
+		if want == "" || entry[name] != want {
+			return false
+		}
+		delete(entry, name)
+	}
+	for _, rest := range entry {
+		if !empty(rest) && rest != "" && rest != false {
+			return false
+		}
+	}
+	return true
+}
+
+func pinnedSource(p *proof, path []string, old, new any) bool {
+	return old == new || (old == nil || old == "") && new == p.anonymousVolume(path[2])
+}
+
+func pinnedMode(p *proof, path []string, old, new any) bool {
+	return old == new || old == "" && new == "z" && p.anonymousVolume(path[1]) != ""
+}
+
+// anonymousVolume is the name of the volume that the original has at destination, or "".
+func (p *proof) anonymousVolume(destination string) string {
+	for _, point := range p.old.Mounts {
+		if point.Destination == destination && point.Type == mount.TypeVolume {
+			return point.Name
+		}
+	}
+	return ""
+}
+
+func sameAliases(p *proof, _ []string, old, new any) bool {
+	own := func(value any, id string) []string { return sortedSet(ownAliases(stringList(value), id)) }
+	return slices.Equal(own(old, p.old.ID), own(new, p.new.ID))
+}
+
+// stringList is the list's strings; what is no list is taken for a list of one.
+func stringList(value any) []string {
+	list, isList := value.([]any)
+	if !isList && value != nil {
+		return []string{fmt.Sprint(value)}
+	}
+	names := make([]string, 0, len(list))
+	for _, element := range list {
+		name, _ := element.(string)
+		names = append(names, name)
+	}
+	return names
+}
+
+func sortedSet(values []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(values)))
+}

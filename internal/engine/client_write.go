@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// cleanupTimeout bounds the removal of something half-made: it runs even when the call that made it was canceled.
+const cleanupTimeout = 30 * time.Second
+
+// Create implements Writer.
+func (c *Client) Create(ctx context.Context, spec Spec) (string, error) {
+	created, err := c.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name:             spec.Name,
+		Config:           spec.Config,
+		HostConfig:       spec.Host,
+		NetworkingConfig: spec.Network,
+	})
+	if err != nil {
+		return "", c.explain("create container", spec.Name, err)
+	}
+	if err := c.connect(ctx, created.ID, spec); err != nil {
+		return "", errors.Join(err, c.discard(ctx, created.ID))
+	}
+	return created.ID, nil
+}
+
+func (c *Client) connect(ctx context.Context, id string, spec Spec) error {
+	for _, name := range slices.Sorted(maps.Keys(spec.Connect)) {
+		options := client.NetworkConnectOptions{Container: id, EndpointConfig: spec.Connect[name]}
+		if _, err := c.api.NetworkConnect(ctx, name, options); err != nil {
+			return c.explain(fmt.Sprintf("connect container %q to network", spec.Name), name, err)
+		}
+	}
+	return nil
+}
+
+// discard removes what this client made itself; its being gone already is no error.
+func (c *Client) discard(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	err := c.Remove(ctx, id, true)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Start implements Writer.
+func (c *Client) Start(ctx context.Context, id string) error {
+	return c.write("start container", id, func() error {
+		_, err := c.api.ContainerStart(ctx, id, client.ContainerStartOptions{})
+		return err
+	})
+}
+
+// Stop implements Writer.
+func (c *Client) Stop(ctx context.Context, id string) error {
+	return c.write("stop container", id, func() error {
+		_, err := c.api.ContainerStop(ctx, id, client.ContainerStopOptions{})
+		return err
+	})
+}
+
+// Rename implements Writer.
+func (c *Client) Rename(ctx context.Context, id, name string) error {
+	return c.write("rename container", id, func() error {
+		_, err := c.api.ContainerRename(ctx, id, client.ContainerRenameOptions{NewName: name})
+		return err
+	})
+}
+
+// Remove implements Writer.
+func (c *Client) Remove(ctx context.Context, id string, force bool) error {
+	return c.write("remove container", id, func() error {
+		_, err := c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: force})
+		return err
+	})
+}
+
+// SetRestartPolicy implements Writer.
+func (c *Client) SetRestartPolicy(ctx context.Context, id string, policy container.RestartPolicy) error {
+	return c.write("update restart policy of container", id, func() error {
+		_, err := c.api.ContainerUpdate(ctx, id, client.ContainerUpdateOptions{RestartPolicy: &policy})
+		return err
+	})
+}
+
+// write refuses anything but a full id: the engine would take a prefix or a name for another container.
+func (c *Client) write(action, id string, call func() error) error {
+	if !fullID(id) {
+		return fmt.Errorf("%s %q: %w: not a full id", action, id, ErrNotFound)
+	}
+	if err := call(); err != nil {
+		return c.explain(action, id, err)
+	}
+	return nil
+}
+
+func observeRequests(observe func(method, path string)) client.Opt {
+	return client.WithHTTPRequestHook(func(request *http.Request) error {
+		observe(request.Method, request.URL.Path)
+		return nil
+	})
+}

@@ -1,0 +1,216 @@
+package enginetest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/composure-dev/composure/internal/engine"
+)
+
+// Program is what an image runs: what it does over time, given its environment.
+type Program func(env map[string]string) Behavior
+
+// Behavior is what a container does after each start. The zero value runs silently until it is stopped.
+type Behavior struct {
+	Exit   *Exit
+	Health []Health // the first one after "starting"; empty without a healthcheck
+	Logs   []Log
+	// StopAfter is how long it takes to end when told to; beyond the container's grace it is killed.
+	StopAfter time.Duration
+}
+
+// Exit is an end of the program's own.
+type Exit struct {
+	After time.Duration
+	Code  int
+}
+
+// Health is a verdict of the healthcheck from some time after the start on.
+type Health struct {
+	After  time.Duration
+	Status container.HealthStatus
+}
+
+// Log is a line that the program prints some time after its start.
+type Log struct {
+	After time.Duration
+	Text  string
+}
+
+const (
+	defaultGrace = 10 * time.Second
+	killedCode   = 137
+	// The engine restarts after 100 ms, then twice as long each time, and forgives after 10 s.
+	firstBackoff   = 100 * time.Millisecond
+	longestBackoff = time.Minute
+	forgivenAfter  = 10 * time.Second
+)
+
+// box is a container: its inspect answer, and its runs over time.
+type box struct {
+	container.InspectResponse
+	program   Program
+	runs      []run
+	running   bool
+	restartAt time.Time // of a container between two runs
+	backoff   time.Duration
+	stopping  bool
+}
+
+type run struct {
+	began    time.Time
+	ended    time.Time // zero while it runs
+	code     int
+	behavior Behavior
+}
+
+func (b *box) last() *run {
+	if len(b.runs) == 0 {
+		return nil
+	}
+	return &b.runs[len(b.runs)-1]
+}
+
+func (b *box) begin(at time.Time) {
+	var behavior Behavior
+	if b.program != nil {
+		behavior = b.program(plainEnv(b.Config.Env))
+	}
+	b.runs = append(b.runs, run{began: at, behavior: behavior})
+	b.running, b.restartAt = true, time.Time{}
+}
+
+// plainEnv is what the process sees: a bare key is unset.
+func plainEnv(entries []string) map[string]string {
+	env := make(map[string]string)
+	for key, value := range engine.EnvMap(entries) {
+		if value != nil {
+			env[key] = *value
+		}
+	}
+	return env
+}
+
+func (e *Engine) settleAll() {
+	for _, b := range e.containers {
+		e.settle(b)
+	}
+}
+
+// settle brings a container up to now: exits that fell due, and the restarts after them.
+func (e *Engine) settle(b *box) {
+	now := time.Now()
+	for {
+		if !b.restartAt.IsZero() && !now.Before(b.restartAt) {
+			b.RestartCount++
+			e.assignAll(b)
+			b.begin(b.restartAt)
+		}
+		if !b.running || b.last().behavior.Exit == nil {
+			return
+		}
+		exit := b.last().behavior.Exit
+		due := b.last().began.Add(exit.After)
+		if now.Before(due) {
+			return
+		}
+		e.end(b, due, exit.Code)
+		if !b.restarts(exit.Code) {
+			return
+		}
+		b.restartAt = due.Add(b.nextBackoff())
+		if now.Before(b.restartAt) {
+			return
+		}
+	}
+}
+
+// end closes the present run and gives the addresses back.
+func (e *Engine) end(b *box, at time.Time, code int) {
+	b.last().ended, b.last().code = at, code
+	b.running = false
+	e.release(b)
+}
+
+func (b *box) restarts(code int) bool {
+	policy := b.HostConfig.RestartPolicy
+	switch policy.Name {
+	case container.RestartPolicyAlways, container.RestartPolicyUnlessStopped:
+		return !b.stopping
+	case container.RestartPolicyOnFailure:
+		return !b.stopping && code != 0 && (policy.MaximumRetryCount == 0 || b.RestartCount < policy.MaximumRetryCount)
+	}
+	return false
+}
+
+func (b *box) nextBackoff() time.Duration {
+	ended := b.last()
+	if b.backoff == 0 || ended.ended.Sub(ended.began) > forgivenAfter {
+		b.backoff = firstBackoff
+		return b.backoff
+	}
+	b.backoff = min(2*b.backoff, longestBackoff)
+	return b.backoff
+}
+
+func (b *box) state(now time.Time) *container.State {
+	state := &container.State{Status: container.StateCreated, StartedAt: stamp(time.Time{}), FinishedAt: stamp(time.Time{})}
+	last := b.last()
+	if last == nil {
+		return state
+	}
+	state.StartedAt, state.FinishedAt, state.ExitCode = stamp(last.began), stamp(last.ended), last.code
+	switch {
+	case !b.restartAt.IsZero():
+		state.Status, state.Running, state.Restarting = container.StateRestarting, true, true
+	case b.running:
+		state.Status, state.Running, state.Pid = container.StateRunning, true, 1000+len(b.runs)
+		state.FinishedAt = stamp(b.previousEnd())
+	default:
+		state.Status = container.StateExited
+	}
+	if health := last.behavior.Health; len(health) > 0 {
+		state.Health = &container.Health{Status: healthAt(health, now.Sub(last.began))}
+	}
+	return state
+}
+
+func (b *box) previousEnd() time.Time {
+	if len(b.runs) < 2 {
+		return time.Time{}
+	}
+	return b.runs[len(b.runs)-2].ended
+}
+
+func healthAt(steps []Health, since time.Duration) container.HealthStatus {
+	status := container.Starting
+	for _, step := range steps {
+		if since >= step.After {
+			status = step.Status
+		}
+	}
+	return status
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// logs are the lines printed by all runs in [since, now].
+func (b *box) logs(since, now time.Time) []string {
+	var lines []string
+	for _, each := range b.runs {
+		end := now
+		if !each.ended.IsZero() {
+			end = each.ended
+		}
+		ordered := slices.SortedStableFunc(slices.Values(each.behavior.Logs), func(a, b Log) int { return int(a.After - b.After) })
+		for _, line := range ordered {
+			at := each.began.Add(line.After)
+			if !at.Before(since) && !at.After(end) {
+				lines = append(lines, line.Text+"\n")
+			}
+		}
+	}
+	return lines
+}

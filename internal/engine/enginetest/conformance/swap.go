@@ -1,0 +1,216 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/composure-dev/composure/internal/engine"
+)
+
+// replacement is the container with one variable more.
+func (f Fixture) replacement(t *testing.T, old engine.Container, entry string) engine.Replacement {
+	t.Helper()
+	image, err := f.Reader.Image(t.Context(), old.Image)
+	f.must(t, err)
+	return engine.Replacement{
+		Old:         old,
+		Image:       image,
+		Env:         append(slices.Clone(old.Config.Env), entry),
+		ConfigHash:  "after",
+		Transaction: "tx-1",
+	}
+}
+
+func testSwap(t *testing.T, f Fixture) {
+	spec := f.spec("swap", "KEPT=1", "HIDDEN")
+	spec.Config.Volumes = map[string]struct{}{"/anonymous": {}}
+	old := f.run(t, spec)
+	r := f.replacement(t, old, "ADDED=1")
+	swapped, err := f.swapper().Swap(t.Context(), r, f.pace())
+	f.must(t, err)
+
+	replaced := f.inspect(t, old.Name)
+	if replaced.ID != swapped.NewID || replaced.ID == old.ID || !replaced.Running() {
+		t.Errorf("the name means %q (%s), want the running %q", replaced.ID, replaced.State.Status, swapped.NewID)
+	}
+	byText := cmpopts.SortSlices(func(a, b string) bool { return a < b })
+	if diff := cmp.Diff(r.Env, replaced.Config.Env, byText); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	if got := replaced.Label(engine.LabelConfigHash); got != "after" {
+		t.Errorf("config hash is %q", got)
+	}
+	if diff := cmp.Diff(volumes(old), volumes(replaced)); diff != "" {
+		t.Errorf("volumes (-old +new):\n%s", diff)
+	}
+	kept := f.inspect(t, old.ID)
+	if kept.Running() || kept.CleanName() != engine.KeptName(old.CleanName()) {
+		t.Errorf("the old container is %s and called %q", kept.State.Status, kept.Name)
+	}
+	f.wantUnfinished(t, engine.LeftoverReplacement, engine.LeftoverKept)
+
+	f.must(t, f.swapper().Commit(t.Context(), swapped))
+	f.must(t, f.swapper().Commit(t.Context(), swapped))
+	_, err = f.Reader.Inspect(t.Context(), old.ID)
+	wantError(t, "the old container", err, engine.ErrNotFound)
+	f.wantUnfinished(t)
+}
+
+// volumes are the names of the mounted volumes by destination.
+func volumes(c engine.Container) map[string]string {
+	names := make(map[string]string)
+	for _, point := range c.Mounts {
+		names[point.Destination] = point.Name
+	}
+	return names
+}
+
+func (f Fixture) wantUnfinished(t *testing.T, want ...engine.LeftoverKind) {
+	t.Helper()
+	listed, err := f.Reader.List(t.Context(), engine.LabelProject+"="+f.Prefix)
+	f.must(t, err)
+	var kinds []engine.LeftoverKind
+	for _, leftover := range engine.Unfinished(listed) {
+		kinds = append(kinds, leftover.Kind)
+	}
+	if diff := cmp.Diff(want, kinds, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("leftovers (-want +got):\n%s", diff)
+	}
+}
+
+// wantRestored checks that the very same container runs as before, and that nothing else is left.
+func (f Fixture) wantRestored(t *testing.T, old engine.Container) {
+	t.Helper()
+	now := f.inspect(t, old.Name)
+	if now.ID != old.ID || !now.Running() {
+		t.Errorf("the name means %q (%s), want the running %q", now.ID, now.State.Status, old.ID)
+	}
+	if diff := cmp.Diff(old.HostConfig.RestartPolicy, now.HostConfig.RestartPolicy); diff != "" {
+		t.Errorf("restart policy (-want +got):\n%s", diff)
+	}
+	f.wantUnfinished(t)
+}
+
+func testSwapCrash(t *testing.T, f Fixture) {
+	old := f.run(t, f.spec("crash"))
+	_, err := f.swapper().Swap(t.Context(), f.replacement(t, old, ScriptExit+"=2"), f.pace())
+	var failure *engine.SwapError
+	if !errors.As(err, &failure) || failure.Stage != "wait" || failure.UndoErr != nil {
+		t.Fatalf("got %v, want a failed wait that was undone", err)
+	}
+	if !slices.Contains(failure.Logs, ScriptExit+"=2") {
+		t.Errorf("last lines of the new container: %q", failure.Logs)
+	}
+	f.wantRestored(t, old)
+}
+
+func testSwapUnhealthy(t *testing.T, f Fixture) {
+	spec := f.spec("health", ScriptHealth+"=ok")
+	spec.Config.Healthcheck = healthcheck()
+	old := f.run(t, spec)
+	f.must(t, f.swapper().Wait(t.Context(), old.ID, f.pace()))
+	old = f.inspect(t, old.ID)
+	r := f.replacement(t, old, "OTHER=1")
+	r.Env = slices.DeleteFunc(r.Env, func(entry string) bool { return entry == ScriptHealth+"=ok" })
+	r.Env = append(r.Env, ScriptHealth+"=bad")
+	_, err := f.swapper().Swap(t.Context(), r, f.pace())
+	var failure *engine.SwapError
+	if !errors.As(err, &failure) || failure.UndoErr != nil {
+		t.Fatalf("got %v, want a failure that was undone", err)
+	}
+	f.wantRestored(t, old)
+	if now := f.inspect(t, old.ID); now.State.Health == nil || now.State.Health.Status != container.Healthy {
+		t.Errorf("the old container was not waited for: %+v", now.State.Health)
+	}
+}
+
+func testUndo(t *testing.T, f Fixture) {
+	old := f.run(t, f.spec("undo"))
+	swapped, err := f.swapper().Swap(t.Context(), f.replacement(t, old, "ADDED=1"), f.pace())
+	f.must(t, err)
+	for range 2 {
+		f.must(t, f.swapper().Undo(t.Context(), swapped))
+		f.wantRestored(t, old)
+	}
+	f.must(t, f.Writer.Remove(t.Context(), old.ID, true))
+	wantError(t, "undo without the old container", f.swapper().Undo(t.Context(), swapped), engine.ErrNotFound)
+}
+
+// testProof swaps nothing: it creates the clone of a container that has everything, and proves it.
+func testProof(t *testing.T, f Fixture) {
+	for name, edit := range richSpecs(f) {
+		t.Run(name, func(t *testing.T) {
+			spec := f.spec("proof-" + name)
+			edit(&spec)
+			old := f.run(t, spec)
+			r := f.replacement(t, old, "ADDED=1")
+			clone, err := engine.Clone(r, f.APIVersion)
+			f.must(t, err)
+			created := f.create(t, clone)
+			if differences := engine.Prove(old, created, r); len(differences) > 0 {
+				t.Errorf("the clone differs: %+v", differences)
+			}
+			f.must(t, f.Writer.Stop(t.Context(), old.ID))
+			f.must(t, f.Writer.Start(t.Context(), created.ID))
+		})
+	}
+}
+
+func testLock(t *testing.T, f Fixture) {
+	alive := true
+	locker := &engine.Locker{Reader: f.Reader, Writer: f.Writer, Prober: f.Prober, Host: "here", Alive: func(int) bool { return alive }}
+	unlock, err := locker.Lock(t.Context(), f.Prefix, "first")
+	f.must(t, err)
+	t.Cleanup(func() { _ = unlock(context.WithoutCancel(t.Context())) })
+
+	_, err = locker.Lock(t.Context(), f.Prefix, "second")
+	var locked *engine.LockedError
+	if !errors.As(err, &locked) {
+		t.Fatalf("got %v, want a LockedError", err)
+	}
+	want := &engine.LockedError{Project: f.Prefix, Host: "here", Transaction: "first", Command: "docker rm composure-lock-" + f.Prefix}
+	if diff := cmp.Diff(want, locked, cmpopts.IgnoreFields(engine.LockedError{}, "Since")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if age := time.Since(locked.Since); age < 0 || age > time.Minute {
+		t.Errorf("held since %s", locked.Since)
+	}
+
+	alive = false
+	unlockSecond, err := locker.Lock(t.Context(), f.Prefix, "second")
+	f.must(t, err)
+	f.must(t, unlock(t.Context()))
+	f.must(t, unlockSecond(t.Context()))
+	alive = true
+	unlockThird, err := locker.Lock(t.Context(), f.Prefix, "third")
+	f.must(t, err)
+	f.must(t, unlockThird(t.Context()))
+}
+
+func testProbe(t *testing.T, f Fixture) {
+	target := f.run(t, f.spec("probe"))
+	job := []byte(`{"password": "not in any log"}` + "\n")
+	answer, err := f.Prober.Probe(t.Context(), target.ID, job)
+	f.must(t, err)
+	if diff := cmp.Diff(string(job), string(answer)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	left, err := f.Reader.List(t.Context(), engine.LabelRole+"="+engine.RoleProbe)
+	f.must(t, err)
+	for _, c := range left {
+		if string(c.HostConfig.NetworkMode) == "container:"+target.ID {
+			t.Errorf("probe container %q was left", c.Name)
+		}
+	}
+	f.must(t, f.Writer.Stop(t.Context(), target.ID))
+	if _, err := f.Prober.Probe(t.Context(), target.ID, job); err == nil {
+		t.Error("a stopped container was probed")
+	}
+}

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+)
+
+const (
+	lockPrefix = "composure-lock-"
+	// lockAttempts bounds how often a lock is tried whose holder let go in between.
+	lockAttempts = 3
+)
+
+// Locker keeps two transactions off one project, on the engine itself: two hosts may share an engine, and no file.
+type Locker struct {
+	Reader Reader
+	Writer Writer
+	Prober Prober
+	Host   string // name of this host
+	// Alive reports whether a process of this host runs. A lock of this host whose process is gone is replaced.
+	Alive func(pid int) bool
+}
+
+// LockedError is a lock that somebody holds.
+type LockedError struct {
+	Project     string
+	Host        string
+	Transaction string
+	Since       time.Time // zero when the lock does not tell
+	// Command breaks the lock, if it is known to be stale.
+	Command string
+}
+
+func (e *LockedError) Error() string {
+	message := fmt.Sprintf("project %q is locked by transaction %q on host %q", e.Project, e.Transaction, e.Host)
+	if e.Since.IsZero() {
+		return message
+	}
+	return message + " since " + e.Since.UTC().Format(time.RFC3339)
+}
+
+// Lock takes the project's lock: a container that is never started, whose name the engine gives only once. It returns a
+// *[LockedError] when another transaction holds it. Unlocking a lock that somebody broke is no error.
+func (l *Locker) Lock(ctx context.Context, project, transaction string) (unlock func(context.Context) error, err error) {
+	ref, err := l.Prober.EnsureImage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	spec := l.spec(ref, project, transaction)
+	for range lockAttempts {
+		id, err := l.Writer.Create(ctx, spec)
+		if err == nil {
+			return func(ctx context.Context) error { return l.remove(ctx, id) }, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return nil, err
+		}
+		holder, err := l.Reader.Inspect(ctx, "/"+spec.Name)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !l.stale(holder) && !l.unanswered(holder, transaction) {
+			return nil, locked(project, holder)
+		}
+		if err := l.remove(ctx, holder.ID); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("lock project %q: %w: the lock changes hands", project, ErrConflict)
+}
+
+func (l *Locker) spec(ref, project, transaction string) Spec {
+	return Spec{
+		Name: lockPrefix + project,
+		Config: &container.Config{
+			Image:      ref,
+			Entrypoint: []string{probePath},
+			Labels: map[string]string{
+				LabelRole:        RoleLock,
+				LabelTransaction: transaction,
+				LabelHost:        l.Host,
+				LabelPID:         strconv.Itoa(os.Getpid()),
+				LabelStarted:     time.Now().UTC().Format(time.RFC3339),
+			},
+		},
+		Host: &container.HostConfig{NetworkMode: "none"},
+	}
+}
+
+// stale holds for a lock whose process is known to be gone. That of another host cannot be known.
+func (l *Locker) stale(holder Container) bool {
+	if holder.Label(LabelRole) != RoleLock || holder.Label(LabelHost) != l.Host {
+		return false
+	}
+	pid, err := strconv.Atoi(holder.Label(LabelPID))
+	return err == nil && !l.Alive(pid)
+}
+
+// unanswered holds for a lock that this very transaction has made without being told so.
+func (l *Locker) unanswered(holder Container, transaction string) bool {
+	return holder.Label(LabelRole) == RoleLock && holder.Label(LabelTransaction) == transaction &&
+		holder.Label(LabelHost) == l.Host && holder.Label(LabelPID) == strconv.Itoa(os.Getpid())
+}
+
+func (l *Locker) remove(ctx context.Context, id string) error {
+	err := l.Writer.Remove(ctx, id, false)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func locked(project string, holder Container) *LockedError {
+	since, err := time.Parse(time.RFC3339, holder.Label(LabelStarted))
+	if err != nil {
+		since = time.Time{}
+	}
+	return &LockedError{
+		Project:     project,
+		Host:        holder.Label(LabelHost),
+		Transaction: holder.Label(LabelTransaction),
+		Since:       since,
+		Command:     "docker rm " + holder.CleanName(),
+	}
+}

@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/composure-dev/composure/internal/redact"
+)
+
+// Difference is a place where a replacement does not equal its original as it must. Values are masked: they may be shown.
+type Difference struct {
+	Path string
+	Old  string
+	New  string
+}
+
+// Prove compares the created, not yet started replacement with its original, value by value over the whole of both inspect
+// answers, fields unknown to this program included. Nothing may differ but what [allowances] lists. An empty result is the proof.
+func Prove(old, replacement Container, r Replacement) []Difference {
+	oldTree, err := inspectTree(old)
+	if err != nil {
+		return []Difference{{Path: ".", Old: "cannot be read: " + err.Error()}}
+	}
+	newTree, err := inspectTree(replacement)
+	if err != nil {
+		return []Difference{{Path: ".", New: "cannot be read: " + err.Error()}}
+	}
+	p := &proof{old: old, new: replacement, replacement: r, allowances: allowances()}
+	p.compare(nil, oldTree, newTree)
+	return p.differences
+}
+
+// inspectTree decodes an inspect answer and keys its mounts by where they are mounted: the engine lists them in any order.
+func inspectTree(c Container) (map[string]any, error) {
+	raw := c.Raw
+	if raw == nil {
+		encoded, err := json.Marshal(c.InspectResponse)
+		if err != nil {
+			return nil, err
+		}
+		raw = encoded
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var tree map[string]any
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, err
+	}
+	keyBy(tree, "Mounts", "Destination")
+	if host, ok := tree["HostConfig"].(map[string]any); ok {
+		keyBy(host, "Mounts", "Target")
+	}
+	return tree, nil
+}
+
+// keyBy turns the list at parent[name] into a map from each element's key. A repeated key leaves the list as it is.
+func keyBy(parent map[string]any, name, key string) {
+	list, _ := parent[name].([]any)
+	keyed := make(map[string]any, len(list))
+	for _, element := range list {
+		fields, _ := element.(map[string]any)
+		value, _ := fields[key].(string)
+		keyed[value] = element
+	}
+	if len(keyed) == len(list) {
+		parent[name] = keyed
+	}
+}
+
+type proof struct {
+	old, new    Container
+	replacement Replacement
+	allowances  []allowance
+	differences []Difference
+}
+
+func (p *proof) compare(path []string, old, new any) {
+	for _, allowed := range p.allowances {
+		if !allowed.matches(path) {
+			continue
+		}
+		if allowed.accepts == nil || allowed.accepts(p, path, old, new) {
+			return
+		}
+		if !allowed.descend {
+			p.report(path, old, new)
+			return
+		}
+	}
+	oldMap, oldIsMap := old.(map[string]any)
+	newMap, newIsMap := new.(map[string]any)
+	if oldIsMap && newIsMap {
+		p.compareMaps(path, oldMap, newMap)
+		return
+	}
+	if (!empty(old) || !empty(new)) && !reflect.DeepEqual(old, new) {
+		p.report(path, old, new)
+	}
+}
+
+func (p *proof) compareMaps(path []string, old, new map[string]any) {
+	keys := maps.Clone(old)
+	maps.Copy(keys, new)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		p.compare(append(slices.Clone(path), key), old[key], new[key])
+	}
+}
+
+func (p *proof) report(path []string, old, new any) {
+	if slices.Equal(path, []string{"Config", "Env"}) {
+		p.reportEnv()
+		return
+	}
+	p.differences = append(p.differences, Difference{Path: showPath(path), Old: showValue(path, old), New: showValue(path, new)})
+}
+
+// reportEnv names the variables that are not as the replacement wants them, and no value.
+func (p *proof) reportEnv() {
+	wanted, found := EnvMap(p.replacement.Env), EnvMap(p.new.Config.Env)
+	keys := maps.Clone(wanted)
+	maps.Copy(keys, found)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		want, isWanted := wanted[key]
+		got, isFound := found[key]
+		if isWanted != isFound || !reflect.DeepEqual(want, got) {
+			difference := Difference{Path: showPath([]string{"Config", "Env", key}), Old: redact.Mask, New: redact.Mask}
+			p.differences = append(p.differences, difference)
+		}
+	}
+}
+
+// empty holds for null, {} and []: the engine gives any of them for a list or map that was not set.
+func empty(value any) bool {
+	switch typed := value.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(typed) == 0
+	case map[string]any:
+		return len(typed) == 0
+	}
+	return false
+}
+
+// showPath is the path as jq would write it.
+func showPath(path []string) string {
+	var shown strings.Builder
+	for _, segment := range path {
+		if strings.Trim(segment, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "" {
+			shown.WriteString("." + segment)
+			continue
+		}
+		shown.WriteString("[" + strconv.Quote(segment) + "]")
+	}
+	return strings.TrimPrefix(shown.String(), ".")
+}
+
+// showValue hides what may hold a secret: command lines altogether, other values by their key.
+func showValue(path []string, value any) string {
+	if value == nil {
+		return ""
+	}
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return redact.Mask
+	}
+	command := slices.ContainsFunc(path, func(segment string) bool {
+		return slices.Contains([]string{"Env", "Cmd", "Entrypoint", "Path", "Args", "Healthcheck"}, segment)
+	})
+	return redact.Value(string(encoded), command || redact.Key(path[len(path)-1]))
+}

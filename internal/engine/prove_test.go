@@ -1,0 +1,209 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/engine/enginetest/conformance"
+)
+
+// provenPair is a running container with something of everything, and its created replacement.
+func provenPair(t *testing.T) (old, created engine.Container, r engine.Replacement) {
+	t.Helper()
+	f := conformance.MemoryFixture(engine.MinAPIVersion)
+	spec := engine.Spec{
+		Name: "web",
+		Config: &container.Config{
+			Image:   f.Image,
+			Env:     []string{"PASSWORD=old-secret", "HIDDEN"},
+			Labels:  map[string]string{engine.LabelConfigHash: "before", "own": "1"},
+			Volumes: map[string]struct{}{"/anonymous": {}},
+		},
+		Host: &container.HostConfig{
+			NetworkMode: container.NetworkMode(f.Networks[0]),
+			Binds:       []string{"data:/data"},
+			Mounts:      []mount.Mount{{Type: mount.TypeVolume, Target: "/cache"}},
+			CapAdd:      []string{"NET_ADMIN"},
+		},
+	}
+	id, err := f.Writer.Create(t.Context(), spec)
+	if err == nil {
+		err = f.Writer.Start(t.Context(), id)
+	}
+	if err == nil {
+		old, err = f.Reader.Inspect(t.Context(), id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := f.Reader.Image(t.Context(), old.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = engine.Replacement{Old: old, Image: image, Env: []string{"PASSWORD=new-secret", "HIDDEN", "FROM_IMAGE=1"}, ConfigHash: "after", Transaction: "tx"}
+	clone, err := engine.Clone(r, f.APIVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err = f.Writer.Create(t.Context(), clone)
+	if err == nil {
+		created, err = f.Reader.Inspect(t.Context(), id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return old, created, r
+}
+
+// free are the places that say nothing about what a container is.
+var free = regexp.MustCompile(`^(Id|Name|Created|State|LogPath|HostsPath|HostnamePath|ResolvConfPath|RestartCount|ExecIDs)(\.|$)` +
+	`|^NetworkSettings\.(Ports|SandboxID|SandboxKey)` +
+	`|^NetworkSettings\.Networks\.[^.]+\.(EndpointID|Gateway|GlobalIPv6Address|GlobalIPv6PrefixLen|IPAddress|IPPrefixLen|IPv6Gateway|MacAddress|DNSNames)`)
+
+func TestProveFindsEveryMutation(t *testing.T) {
+	old, created, r := provenPair(t)
+	if differences := engine.Prove(old, created, r); len(differences) > 0 {
+		t.Fatalf("the untouched clone differs: %+v", differences)
+	}
+	var mutations int
+	for path, mutate := range leaves(nil, decode(t, created.Raw)) {
+		mutated := decode(t, created.Raw)
+		mutate(mutated)
+		changed := reencode(t, mutated)
+		if free.MatchString(path) {
+			continue
+		}
+		mutations++
+		if len(engine.Prove(old, changed, r)) == 0 {
+			t.Errorf("a change of %s goes unnoticed", path)
+		}
+	}
+	if mutations < 60 {
+		t.Errorf("only %d places were tried", mutations)
+	}
+}
+
+func TestProveFindsUnknownFields(t *testing.T) {
+	old, created, r := provenPair(t)
+	tree := decode(t, created.Raw)
+	tree["HostConfig"].(map[string]any)["Future"] = true
+	differences := engine.Prove(old, reencode(t, tree), r)
+	if len(differences) != 1 || differences[0].Path != "HostConfig.Future" {
+		t.Errorf("a field this program does not know must be equal too, got %+v", differences)
+	}
+}
+
+func TestProveFindsMissingNetwork(t *testing.T) {
+	old, created, r := provenPair(t)
+	tree := decode(t, created.Raw)
+	tree["NetworkSettings"].(map[string]any)["Networks"] = map[string]any{}
+	if len(engine.Prove(old, reencode(t, tree), r)) == 0 {
+		t.Error("a replacement without the network passes")
+	}
+}
+
+func TestProveHidesValues(t *testing.T) {
+	old, created, r := provenPair(t)
+	tree := decode(t, created.Raw)
+	config := tree["Config"].(map[string]any)
+	config["Env"] = []any{"PASSWORD=other-secret", "HIDDEN", "FROM_IMAGE=1"}
+	config["Cmd"] = []any{"--password=other-secret"}
+	shown := fmt.Sprint(engine.Prove(old, reencode(t, tree), r))
+	if strings.Contains(shown, "secret") {
+		t.Errorf("a difference shows a value: %s", shown)
+	}
+	for _, place := range []string{"Config.Env.PASSWORD", "Config.Cmd"} {
+		if !strings.Contains(shown, place) {
+			t.Errorf("%s is not named: %s", place, shown)
+		}
+	}
+}
+
+func decode(t *testing.T, raw []byte) map[string]any {
+	t.Helper()
+	var tree map[string]any
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+// reencode makes a container of a mutated answer. A mutation may not fit the types any more; the proof reads the raw answer.
+func reencode(t *testing.T, tree map[string]any) engine.Container {
+	t.Helper()
+	raw, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := engine.Container{Raw: raw, InspectResponse: container.InspectResponse{Config: &container.Config{}}}
+	changed.ID, _ = tree["Id"].(string)
+	changed.Config.Env = stringsOf(tree["Config"].(map[string]any)["Env"])
+	return changed
+}
+
+func stringsOf(value any) []string {
+	var list []string
+	for _, element := range value.([]any) {
+		text, _ := element.(string)
+		list = append(list, text)
+	}
+	return list
+}
+
+// leaves returns, by path, how to change each value of the tree into another.
+func leaves(path []string, value any) map[string]func(tree map[string]any) {
+	found := make(map[string]func(map[string]any))
+	switch typed := value.(type) {
+	case map[string]any:
+		for key, child := range typed {
+			maps.Copy(found, leaves(append(slices.Clone(path), key), child))
+		}
+	case []any:
+		for i, child := range typed {
+			maps.Copy(found, leaves(append(slices.Clone(path), fmt.Sprint(i)), child))
+		}
+	default:
+		found[strings.Join(path, ".")] = func(tree map[string]any) { change(tree, path, other(value)) }
+	}
+	return found
+}
+
+func change(parent any, path []string, to any) {
+	switch typed := parent.(type) {
+	case map[string]any:
+		if len(path) == 1 {
+			typed[path[0]] = to
+			return
+		}
+		change(typed[path[0]], path[1:], to)
+	case []any:
+		var index int
+		_, _ = fmt.Sscan(path[0], &index)
+		if len(path) == 1 {
+			typed[index] = to
+			return
+		}
+		change(typed[index], path[1:], to)
+	}
+}
+
+func other(value any) any {
+	switch typed := value.(type) {
+	case string:
+		return typed + "x"
+	case float64:
+		return typed + 1
+	case bool:
+		return !typed
+	}
+	return "something"
+}

@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+)
+
+// LeftoverKind is what an unfinished transaction has left.
+type LeftoverKind string
+
+// The kinds of leftovers.
+const (
+	LeftoverReplacement LeftoverKind = "replacement" // a new container whose old one was not removed yet
+	LeftoverKept        LeftoverKind = "kept"        // an old container that was put aside
+	LeftoverCompose     LeftoverKind = "compose"     // docker compose's own, from an interrupted up
+)
+
+// Leftover is a container of an unfinished transaction, and the commands that end it by hand.
+type Leftover struct {
+	Container   string // its name
+	ID          string
+	Kind        LeftoverKind
+	Transaction string // "" when the container does not tell
+	Commands    []string
+}
+
+// RecoveryCommands are shell commands that put the old container back by hand, whatever stage its swap has reached before the
+// commit. A command that has nothing to do at that stage fails harmlessly. old is the container as it was before the swap.
+func RecoveryCommands(old Container) []string {
+	return recoveryCommands(old.ID, old.CleanName(), old.HostConfig.RestartPolicy)
+}
+
+// recoveryCommands finds the replacement by its label: its name may be the old container's.
+func recoveryCommands(oldID, name string, policy container.RestartPolicy) []string {
+	id := ShortID(oldID)
+	return []string{
+		fmt.Sprintf("docker rm -f $(docker ps -aq --filter label=%s=%s)", LabelReplaces, oldID),
+		fmt.Sprintf("docker rename %s %s", id, name),
+		fmt.Sprintf("docker update --restart=%s %s", policyFlag(policy), id),
+		fmt.Sprintf("docker start %s", id),
+	}
+}
+
+// policyFlag is a restart policy as docker's --restart takes it.
+func policyFlag(policy container.RestartPolicy) string {
+	if policy.Name == "" {
+		return string(container.RestartPolicyDisabled)
+	}
+	if policy.Name == container.RestartPolicyOnFailure && policy.MaximumRetryCount > 0 {
+		return fmt.Sprintf("%s:%d", policy.Name, policy.MaximumRetryCount)
+	}
+	return string(policy.Name)
+}
+
+// Unfinished finds the containers of transactions that were cut off, in the order given. A replacement whose original is gone is
+// committed and none of them, unless it still has its temporary name.
+func Unfinished(containers []Container) []Leftover {
+	world := newCensus(containers)
+	var leftovers []Leftover
+	for _, c := range containers {
+		kind, commands := world.judge(c)
+		if kind == "" {
+			continue
+		}
+		leftovers = append(leftovers, Leftover{
+			Container:   c.CleanName(),
+			ID:          c.ID,
+			Kind:        kind,
+			Transaction: c.Label(LabelTransaction),
+			Commands:    commands,
+		})
+	}
+	return leftovers
+}
+
+// census finds containers by what refers to them.
+type census struct {
+	byID        map[string]Container
+	byName      map[string]Container
+	replacement map[string]Container // by the id of what it replaces
+}
+
+func newCensus(containers []Container) census {
+	world := census{byID: map[string]Container{}, byName: map[string]Container{}, replacement: map[string]Container{}}
+	for _, c := range containers {
+		world.byID[c.ID] = c
+		world.byName[c.CleanName()] = c
+		if replaced := c.Label(LabelReplaces); replaced != "" {
+			world.replacement[replaced] = c
+		}
+	}
+	return world
+}
+
+// composeLeftover is the name that docker compose gives a replacement until it has removed the original.
+var composeLeftover = regexp.MustCompile(`^[0-9a-f]{12}_(.+)$`)
+
+func (w census) judge(c Container) (LeftoverKind, []string) {
+	name := c.CleanName()
+	if original, found := w.byID[c.Label(LabelReplaces)]; found {
+		return LeftoverReplacement, recoveryCommands(original.ID, originalName(original), c.HostConfig.RestartPolicy)
+	}
+	if final, found := strings.CutSuffix(name, tempSuffix); found {
+		return LeftoverReplacement, w.takeOver(c, final)
+	}
+	if final, found := strings.CutSuffix(name, keptSuffix); found {
+		return LeftoverKept, w.restore(c, final)
+	}
+	if _, found := w.replacement[c.ID]; found {
+		return "", nil // it still has its name; its replacement is listed
+	}
+	if match := composeLeftover.FindStringSubmatch(name); match != nil {
+		return LeftoverCompose, w.takeOver(c, match[1])
+	}
+	return "", nil
+}
+
+// originalName is the name that a container had before it was put aside.
+func originalName(c Container) string { return strings.TrimSuffix(c.CleanName(), keptSuffix) }
+
+// restore puts an old container back, with the restart policy that only its replacement still knows.
+func (w census) restore(c Container, name string) []string {
+	if replacement, found := w.replacement[c.ID]; found {
+		return recoveryCommands(c.ID, name, replacement.HostConfig.RestartPolicy)
+	}
+	return w.takeOver(c, name)
+}
+
+// takeOver gives the container the name if that is free, and else removes it as superfluous.
+func (w census) takeOver(c Container, name string) []string {
+	id := ShortID(c.ID)
+	if _, taken := w.byName[name]; taken {
+		return []string{"docker rm -f " + id}
+	}
+	return []string{fmt.Sprintf("docker rename %s %s", id, name), "docker start " + id}
+}

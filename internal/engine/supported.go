@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/moby/moby/client/pkg/versions"
+)
+
+// Labels that other managers put on containers they would recreate themselves.
+const (
+	labelSwarmTask    = "com.docker.swarm.task.id"
+	labelSwarmService = "com.docker.swarm.service.id"
+)
+
+// endpointMACVersion is the API that takes a MAC address, and more than one network, in an endpoint at create.
+const endpointMACVersion = "1.44"
+
+// Supported says why a container cannot be swapped, or "" when it can. It judges by the container alone: what only the project
+// tells (injected files, hooks, replicas) is not its matter.
+func Supported(c Container, info Info) string {
+	if c.Config == nil || c.HostConfig == nil || c.State == nil {
+		return "the engine told too little about it"
+	}
+	for _, judge := range []func(Container, Info) string{
+		supportedEngine, supportedOwner, supportedState, supportedNamespaces, supportedNetwork,
+	} {
+		if reason := judge(c, info); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+func supportedEngine(_ Container, info Info) string {
+	switch {
+	case info.Podman:
+		return "Podman is not supported yet"
+	case info.OSType != "" && info.OSType != "linux":
+		return "an engine for " + info.OSType + " containers is not supported yet"
+	}
+	return ""
+}
+
+func supportedOwner(c Container, _ Info) string {
+	version := c.Label(LabelVersion)
+	switch {
+	case c.Label(LabelRole) != "":
+		return "it belongs to Composure itself"
+	case c.Label(labelSwarmTask) != "" || c.Label(labelSwarmService) != "":
+		return "a Swarm task is not supported yet"
+	case c.Label(LabelHook) != "" || c.Label(LabelRelay) != "":
+		return "it is a helper that docker compose runs for another container"
+	case strings.EqualFold(c.Label(LabelOneoff), "true"):
+		return "it is a one-off container of docker compose run"
+	case c.Label(LabelConfigHash) == "":
+		return "it was not started by docker compose"
+	case version == "" || strings.HasPrefix(version, "1."):
+		return "docker-compose 1 is not supported yet"
+	case c.HostConfig.AutoRemove:
+		return "it is removed when it stops, so it could not be put back"
+	}
+	return ""
+}
+
+func supportedState(c Container, _ Info) string {
+	switch {
+	case c.State.Paused:
+		return "it is paused"
+	case c.State.Restarting:
+		return "it is restarting"
+	case !c.State.Running:
+		return "it is not running"
+	}
+	return ""
+}
+
+func supportedNamespaces(c Container, _ Info) string {
+	switch {
+	case c.HostConfig.NetworkMode.IsContainer():
+		return "sharing another container's network is not supported yet"
+	case c.HostConfig.PidMode.IsContainer():
+		return "sharing another container's processes is not supported yet"
+	case c.HostConfig.IpcMode.IsContainer():
+		return "sharing another container's IPC is not supported yet"
+	case len(c.HostConfig.VolumesFrom) > 0:
+		return "volumes_from is not supported yet"
+	}
+	return ""
+}
+
+func supportedNetwork(c Container, info Info) string {
+	switch {
+	case len(c.HostConfig.Links) > 0:
+		return "links on the default bridge are not supported yet"
+	case desiredMAC(c) != "" && versions.LessThan(info.APIVersion, endpointMACVersion):
+		return "a fixed MAC address is not supported yet"
+	}
+	return ""
+}
+
+// desiredMAC is the MAC address that was asked for; an endpoint's own may be generated. InspectResponse has no field for it.
+func desiredMAC(c Container) string {
+	var raw struct {
+		Config struct{ MacAddress string }
+	}
+	if json.Unmarshal(c.Raw, &raw) != nil {
+		return ""
+	}
+	return raw.Config.MacAddress
+}

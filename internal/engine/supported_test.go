@@ -1,0 +1,135 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/composure-dev/composure/internal/engine"
+)
+
+func TestSupported(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		edit   func(*engine.Container, *engine.Info)
+		want   string
+	}{
+		"Plain": {
+			reason: "A running container of docker compose is what a swap is for.",
+			edit:   func(*engine.Container, *engine.Info) {},
+		},
+		"Exited": {
+			reason: "A stopped container is left to the next up.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.State = &container.State{} },
+			want:   "it is not running",
+		},
+		"Paused": {
+			reason: "Somebody paused it for a reason.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.State.Paused = true },
+			want:   "it is paused",
+		},
+		"Restarting": {
+			reason: "It could not be told whether the old one works.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.State.Restarting = true },
+			want:   "it is restarting",
+		},
+		"SharedNetwork": {
+			reason: "Its network is another container's.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.HostConfig.NetworkMode = "container:abc" },
+			want:   "sharing another container's network is not supported yet",
+		},
+		"SharedProcesses": {
+			reason: "Its processes are another container's.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.HostConfig.PidMode = "container:abc" },
+			want:   "sharing another container's processes is not supported yet",
+		},
+		"SharedIPC": {
+			reason: "Its IPC is another container's.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.HostConfig.IpcMode = "container:abc" },
+			want:   "sharing another container's IPC is not supported yet",
+		},
+		"VolumesFrom": {
+			reason: "Its volumes are another container's.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.HostConfig.VolumesFrom = []string{"abc"} },
+			want:   "volumes_from is not supported yet",
+		},
+		"OneOff": {
+			reason: "docker compose run made it for one command.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.Config.Labels[engine.LabelOneoff] = "True" },
+			want:   "it is a one-off container of docker compose run",
+		},
+		"Swarm": {
+			reason: "Swarm would replace it.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.Config.Labels["com.docker.swarm.task.id"] = "t" },
+			want:   "a Swarm task is not supported yet",
+		},
+		"ComposeV1": {
+			reason: "Its hash is another one.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.Config.Labels[engine.LabelVersion] = "1.29.2" },
+			want:   "docker-compose 1 is not supported yet",
+		},
+		"NoVersion": {
+			reason: "Early versions did not say which they were.",
+			edit:   func(c *engine.Container, _ *engine.Info) { delete(c.Config.Labels, engine.LabelVersion) },
+			want:   "docker-compose 1 is not supported yet",
+		},
+		"NotCompose": {
+			reason: "Without the label docker compose does not know it.",
+			edit:   func(c *engine.Container, _ *engine.Info) { delete(c.Config.Labels, engine.LabelConfigHash) },
+			want:   "it was not started by docker compose",
+		},
+		"AutoRemove": {
+			reason: "The stop would delete it.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.HostConfig.AutoRemove = true },
+			want:   "it is removed when it stops, so it could not be put back",
+		},
+		"Links": {
+			reason: "Links of the default bridge are bound to containers.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.HostConfig.Links = []string{"/db:/web/db"} },
+			want:   "links on the default bridge are not supported yet",
+		},
+		"Podman": {
+			reason: "Its inspect answer is another one.",
+			edit:   func(_ *engine.Container, info *engine.Info) { info.Podman = true },
+			want:   "Podman is not supported yet",
+		},
+		"Hook": {
+			reason: "docker compose runs and removes it itself.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.Config.Labels[engine.LabelHook] = "pre_start" },
+			want:   "it is a helper that docker compose runs for another container",
+		},
+		"MACBefore144": {
+			reason: "The client has no field for it below API 1.44.",
+			edit: func(c *engine.Container, _ *engine.Info) {
+				c.Raw = json.RawMessage(`{"Config": {"MacAddress": "02:00:00:00:00:01"}}`)
+			},
+			want: "a fixed MAC address is not supported yet",
+		},
+		"MACSince144": {
+			reason: "Since API 1.44 it is an endpoint's.",
+			edit: func(c *engine.Container, info *engine.Info) {
+				c.Raw = json.RawMessage(`{"Config": {"MacAddress": "02:00:00:00:00:01"}}`)
+				info.APIVersion = "1.44"
+			},
+		},
+		"OwnLock": {
+			reason: "Composure does not operate on itself.",
+			edit:   func(c *engine.Container, _ *engine.Info) { c.Config.Labels[engine.LabelRole] = engine.RoleLock },
+			want:   "it belongs to Composure itself",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			info := engine.Info{APIVersion: engine.MinAPIVersion, OSType: "linux"}
+			c := original(func(c *engine.Container) {
+				c.State = &container.State{Running: true}
+				c.Config.Labels[engine.LabelVersion] = "2.40.3"
+			}).Old
+			tc.edit(&c, &info)
+			if got := engine.Supported(c, info); got != tc.want {
+				t.Errorf("%s\ngot %q, want %q", tc.reason, got, tc.want)
+			}
+		})
+	}
+}

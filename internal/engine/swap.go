@@ -1,0 +1,281 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+)
+
+// failureLogLines is how much of a failed container's log a [SwapError] carries.
+const failureLogLines = 10
+
+// Swapper replaces running containers one at a time. The old container is kept, stopped, until Commit, so that Undo can put the
+// very same one back.
+type Swapper struct {
+	Reader     Reader
+	Writer     Writer
+	APIVersion string // as negotiated: [Info.APIVersion]
+}
+
+// Swapped is a swap that can be undone or committed. It can be undone from any stage on.
+type Swapped struct {
+	Old         Container // as it ran before the swap, with its restart policy
+	NewID       string
+	Transaction string
+	Pace        Pace
+}
+
+// Name is the name that the old container had and the new one has after the swap.
+func (s Swapped) Name() string { return s.Old.CleanName() }
+
+// SwapError is a swap that failed and was undone, or was to be undone.
+type SwapError struct {
+	Stage string // create, prove, recheck, stop, start, wait or rename
+	Err   error
+	// UndoErr is nil when the old container runs again under its name.
+	UndoErr error
+	// Logs are the last lines of the new container. They may hold secrets.
+	Logs []string
+}
+
+func (e *SwapError) Error() string {
+	if e.UndoErr != nil {
+		return fmt.Sprintf("%s: %v; and it could not be undone: %v", e.Stage, e.Err, e.UndoErr)
+	}
+	return fmt.Sprintf("%s: %v", e.Stage, e.Err)
+}
+
+func (e *SwapError) Unwrap() error { return e.Err }
+
+// ProofError is a replacement that was made but does not equal its original; nothing was stopped.
+type ProofError struct {
+	Differences []Difference
+}
+
+func (e *ProofError) Error() string {
+	paths := make([]string, 0, len(e.Differences))
+	for _, difference := range e.Differences {
+		paths = append(paths, difference.Path)
+	}
+	return "the replacement would differ in " + strings.Join(paths, ", ")
+}
+
+// swap is one swap on its way.
+type swap struct {
+	*Swapper
+	replacement Replacement
+	swapped     Swapped
+}
+
+// Swap replaces r.Old and waits until the replacement is as it should be. A failure at any stage, a canceled ctx included, is
+// undone before Swap returns, and is a *[SwapError]. The old container is stopped only after the new one has been proved equal.
+func (s *Swapper) Swap(ctx context.Context, r Replacement, pace Pace) (Swapped, error) {
+	run := &swap{Swapper: s, replacement: r, swapped: Swapped{Old: r.Old, Transaction: r.Transaction, Pace: pace}}
+	stages := []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"create", run.create},
+		{"prove", run.prove},
+		{"recheck", run.recheck},
+		{"stop", run.stop},
+		{"start", run.start},
+		{"wait", run.wait},
+		{"rename", run.rename},
+	}
+	for _, stage := range stages {
+		if err := stage.do(ctx); err != nil {
+			return run.swapped, run.fail(ctx, stage.name, err)
+		}
+	}
+	return run.swapped, nil
+}
+
+func (s *swap) create(ctx context.Context) error {
+	spec, err := Clone(s.replacement, s.APIVersion)
+	if err != nil {
+		return err
+	}
+	s.swapped.NewID, err = s.Writer.Create(ctx, spec)
+	return err
+}
+
+func (s *swap) prove(ctx context.Context) error {
+	created, err := s.Reader.Inspect(ctx, s.swapped.NewID)
+	if err != nil {
+		return err
+	}
+	if differences := Prove(s.swapped.Old, created, s.replacement); len(differences) > 0 {
+		return &ProofError{Differences: differences}
+	}
+	return nil
+}
+
+// recheck looks once more before the first stop: somebody else may have been at the container since it was observed.
+func (s *swap) recheck(ctx context.Context) error {
+	old := s.swapped.Old
+	now, err := s.Reader.Inspect(ctx, old.ID)
+	if err != nil {
+		return err
+	}
+	if now.Name != old.Name {
+		return fmt.Errorf("container %q is now called %q", old.CleanName(), now.CleanName())
+	}
+	if !now.Running() || now.State.Paused {
+		return fmt.Errorf("container %q is %s", old.CleanName(), now.State.Status)
+	}
+	return nil
+}
+
+// stop takes the restart policy first: an engine that restarts meanwhile would start the old container beside the new one.
+func (s *swap) stop(ctx context.Context) error {
+	old := s.swapped.Old
+	if !old.HostConfig.RestartPolicy.IsNone() {
+		never := container.RestartPolicy{Name: container.RestartPolicyDisabled}
+		if err := s.Writer.SetRestartPolicy(ctx, old.ID, never); err != nil {
+			return err
+		}
+	}
+	return s.Writer.Stop(ctx, old.ID)
+}
+
+func (s *swap) start(ctx context.Context) error { return s.Writer.Start(ctx, s.swapped.NewID) }
+
+func (s *swap) wait(ctx context.Context) error {
+	return s.Swapper.wait(ctx, s.swapped.NewID, waitFor{pace: s.swapped.Pace, health: true})
+}
+
+func (s *swap) rename(ctx context.Context) error {
+	name := s.swapped.Name()
+	if err := s.Writer.Rename(ctx, s.swapped.Old.ID, KeptName(name)); err != nil {
+		return err
+	}
+	return s.Writer.Rename(ctx, s.swapped.NewID, name)
+}
+
+// fail undoes the swap, whatever became of ctx.
+func (s *swap) fail(ctx context.Context, stage string, err error) error {
+	bound := undoBound(s.swapped)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
+	defer cancel()
+	failure := &SwapError{Stage: stage, Err: err, Logs: s.lastLogs(ctx)}
+	failure.UndoErr = s.Undo(ctx, s.swapped)
+	return failure
+}
+
+// undoBound is what an undo may take: two stops with their grace and one wait.
+func undoBound(swapped Swapped) time.Duration {
+	grace := 10 * time.Second // the engine's default
+	if config := swapped.Old.Config; config != nil && config.StopTimeout != nil {
+		grace = time.Duration(*config.StopTimeout) * time.Second
+	}
+	return 2*grace + swapped.Pace.StableFor + swapped.Pace.Timeout + 2*cleanupTimeout
+}
+
+// lastLogs is best effort: there may be no new container, or none that can be read.
+func (s *swap) lastLogs(ctx context.Context) []string {
+	if s.swapped.NewID == "" {
+		return nil
+	}
+	logs, err := s.Reader.Logs(ctx, s.swapped.NewID, time.Time{}, failureLogLines)
+	if err != nil {
+		return nil
+	}
+	defer logs.Close()
+	var lines []string
+	scanner := bufio.NewScanner(logs)
+	for scanner.Scan() {
+		lines = append(lines, scanner.Text())
+	}
+	return lines
+}
+
+// Undo removes the new container and makes the old one run again under its name and with its restart policy. It can be called
+// again after it failed, and for a swap that failed at any stage. nil means that the old container runs, healthy if it was.
+// When the old container is gone, Undo returns ErrNotFound and leaves the new one alone: it is the only one there is.
+func (s *Swapper) Undo(ctx context.Context, swapped Swapped) error {
+	old, err := s.Reader.Inspect(ctx, swapped.Old.ID)
+	if err != nil {
+		return err
+	}
+	if err := s.removeNew(ctx, swapped); err != nil {
+		return err
+	}
+	if old.Name != swapped.Old.Name {
+		if err := s.Writer.Rename(ctx, old.ID, swapped.Name()); err != nil {
+			return err
+		}
+	}
+	policy := swapped.Old.HostConfig.RestartPolicy
+	if old.HostConfig.RestartPolicy != policy {
+		if err := s.Writer.SetRestartPolicy(ctx, old.ID, policy); err != nil {
+			return err
+		}
+	}
+	if old.Running() && old.State.StartedAt == swapped.Old.State.StartedAt {
+		return nil // it was never stopped
+	}
+	if err := s.Writer.Start(ctx, old.ID); err != nil {
+		return err
+	}
+	wasHealthy := healthOf(swapped.Old) == container.Healthy
+	return s.wait(ctx, old.ID, waitFor{pace: swapped.Pace, health: wasHealthy})
+}
+
+// removeNew also finds a container whose creation was not answered: it has one of two names and the labels of this swap.
+func (s *Swapper) removeNew(ctx context.Context, swapped Swapped) error {
+	ids := []string{swapped.NewID}
+	for _, name := range []string{TempName(swapped.Name()), swapped.Name()} {
+		found, err := s.Reader.Inspect(ctx, "/"+name)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if found.Label(LabelReplaces) == swapped.Old.ID && found.Label(LabelTransaction) == swapped.Transaction && found.ID != swapped.NewID {
+			ids = append(ids, found.ID)
+		}
+	}
+	for _, id := range ids {
+		if err := s.stopAndRemove(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Swapper) stopAndRemove(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	// A replacement that cannot be stopped in good order is killed: the old one must not be kept waiting for it.
+	stopErr := s.Writer.Stop(ctx, id)
+	err := s.Writer.Remove(ctx, id, true)
+	if err == nil || errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return errors.Join(stopErr, err)
+}
+
+// Commit removes the old container, never its volumes. It refuses unless the new one has taken over the name, and does nothing
+// when the old one is gone already.
+func (s *Swapper) Commit(ctx context.Context, swapped Swapped) error {
+	replacement, err := s.Reader.Inspect(ctx, swapped.NewID)
+	if err != nil {
+		return err
+	}
+	if replacement.Name != swapped.Old.Name {
+		return fmt.Errorf("commit swap of container %q: its replacement is called %q", swapped.Name(), replacement.CleanName())
+	}
+	err = s.Writer.Remove(ctx, swapped.Old.ID, false)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}

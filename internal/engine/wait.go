@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+)
+
+// pollInterval is how often a waiting swap looks.
+const pollInterval = 100 * time.Millisecond
+
+// Pace says how long a started container is given.
+type Pace struct {
+	// StableFor is how long a container without a healthcheck must run without a restart.
+	StableFor time.Duration
+	// Timeout ends the wait; it must be longer than StableFor. Zero leaves it to the context.
+	Timeout time.Duration
+}
+
+// Wait returns nil when the container is as it should be: healthy, or, without a healthcheck, running for pace.StableFor without
+// a restart. It fails at once when the container exits, restarts or becomes unhealthy.
+func (s *Swapper) Wait(ctx context.Context, id string, pace Pace) error {
+	c, err := s.Reader.Inspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.wait(ctx, id, waitFor{pace: pace, restarts: c.RestartCount, health: true})
+}
+
+// waitFor is what a wait is for.
+type waitFor struct {
+	pace Pace
+	// restarts is the RestartCount that is no restart; a container just started has 0.
+	restarts int
+	// health makes it wait for the healthcheck, where there is one.
+	health bool
+}
+
+func (s *Swapper) wait(ctx context.Context, id string, goal waitFor) error {
+	if goal.pace.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, goal.pace.Timeout, errWaitTimeout)
+		defer cancel()
+	}
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for begin := time.Now(); ; {
+		c, err := s.Reader.Inspect(ctx, id)
+		if err != nil {
+			return waitError(ctx, err)
+		}
+		ready, err := goal.reached(c, time.Since(begin))
+		if ready || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+		if ctx.Err() != nil {
+			return waitError(ctx, fmt.Errorf("container %q is %s", c.CleanName(), condition(c)))
+		}
+	}
+}
+
+var errWaitTimeout = errors.New("out of time")
+
+// waitError adds why the wait ended early, if it did.
+func waitError(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+// reached judges one look at the container after it was watched for a while.
+func (w waitFor) reached(c Container, watched time.Duration) (bool, error) {
+	switch {
+	case c.State == nil:
+		return false, fmt.Errorf("container %q has no state", c.CleanName())
+	case c.State.Restarting || c.RestartCount > w.restarts:
+		return false, fmt.Errorf("container %q restarts after exit code %d", c.CleanName(), c.State.ExitCode)
+	case !c.State.Running:
+		return false, fmt.Errorf("container %q exited with code %d", c.CleanName(), c.State.ExitCode)
+	}
+	if health := healthOf(c); w.health && health != "" {
+		if health == container.Unhealthy {
+			return false, fmt.Errorf("container %q is unhealthy", c.CleanName())
+		}
+		return health == container.Healthy, nil
+	}
+	return watched >= w.pace.StableFor, nil
+}
+
+// healthOf is "" without a healthcheck.
+func healthOf(c Container) container.HealthStatus {
+	if c.State == nil || c.State.Health == nil || c.State.Health.Status == container.NoHealthcheck {
+		return ""
+	}
+	return c.State.Health.Status
+}
+
+// condition is a container's state in one word.
+func condition(c Container) string {
+	if health := healthOf(c); health != "" {
+		return string(health)
+	}
+	return string(c.State.Status)
+}
