@@ -1,0 +1,298 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/redact"
+	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// Executor carries plans out. It is the only piece of this package that can change anything.
+type Executor struct {
+	// Writer and Prober are nil when only files are written.
+	Writer engine.Writer
+	Prober engine.Prober
+	Store  state.Store
+	// Roots are the folders in which files may be written.
+	Roots []string
+	Host  string
+	// NewID names a transaction; ids sort by time.
+	NewID func() string
+	// Alive reports whether a process of this host runs; it tells a stale lock.
+	Alive func(pid int) bool
+	// Progress is told one line for each thing done or about to be done, without secrets.
+	Progress func(string)
+	Log      logr.Logger
+}
+
+// Result is how a transaction ended.
+type Result string
+
+// The results.
+const (
+	ResultNothing        Result = "nothing"         // the plan had no steps
+	ResultCommitted      Result = "committed"       // done, and what the policies check was checked
+	ResultKept           Result = "kept"            // a check failed, and onFailure says Keep; or an old container could not be removed
+	ResultRolledBack     Result = "rolled back"     // a step failed; containers and files are as they were
+	ResultRollbackFailed Result = "rollback failed" // a step failed, and not everything is as it was
+)
+
+// Applied is what became of a plan.
+type Applied struct {
+	Result   Result
+	Outcomes []plan.Outcome
+	Failure  string   // what failed, for the results after ResultCommitted
+	Restored []string // what was put back, or could not be and what to do then
+}
+
+// ErrMoved is returned when the world changed between the plan a person saw and the lock.
+var ErrMoved = errors.New("files, containers or policies changed since the plan was made")
+
+// Apply locks the project, makes the plan again and, if it is still the confirmed one, carries it out. An error means that nothing
+// was changed; once something may have been, the answer is in Applied, and it is complete even when ctx is canceled.
+func (e *Executor) Apply(ctx context.Context, src Source, confirmed plan.Plan) (Applied, error) {
+	if len(confirmed.Steps) == 0 {
+		return Applied{Result: ResultNothing}, nil
+	}
+	id := e.NewID()
+	unlock, err := e.lock(ctx, src, confirmed, id)
+	if err != nil {
+		return Applied{}, err
+	}
+	defer func() {
+		// The lock must go even after Ctrl-C.
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := unlock(release); err != nil {
+			e.Progress("the lock could not be released: " + err.Error())
+		}
+	}()
+	proposal, err := Propose(ctx, src)
+	if err != nil {
+		return Applied{}, err
+	}
+	if !Same(confirmed, proposal.Plan) {
+		return Applied{}, hint.Wrap(ErrMoved, "look at the plan again with: composure diff")
+	}
+	t := newTransaction(e, src, proposal, id)
+	return t.run(ctx)
+}
+
+// Same reports whether two plans do the same to the same: equal inputs and equal steps.
+func Same(a, b plan.Plan) bool {
+	left, errA := json.Marshal(a)
+	right, errB := json.Marshal(b)
+	return errA == nil && errB == nil && string(left) == string(right)
+}
+
+func (e *Executor) lock(ctx context.Context, src Source, p plan.Plan, id string) (func(context.Context) error, error) {
+	if src.Reader != nil {
+		locker := engine.Locker{Reader: src.Reader, Writer: e.Writer, Prober: e.Prober, Host: e.Host, Alive: e.Alive}
+		unlock, err := locker.Lock(ctx, p.Project, id)
+		if locked, ok := errors.AsType[*engine.LockedError](err); ok {
+			return nil, hint.Wrap(err, "wait for it to end; if you know that it is dead, break the lock with: "+locked.Command)
+		}
+		return unlock, err
+	}
+	patch := p.Of(plan.VerbPatch)
+	if len(patch) == 0 {
+		return func(context.Context) error { return nil }, nil
+	}
+	unlock, err := files.LockDir(filepath.Dir(patch[0].Patch.File))
+	if err != nil {
+		return nil, err
+	}
+	return func(context.Context) error { return unlock() }, nil
+}
+
+// transaction is one plan being carried out.
+type transaction struct {
+	*Executor
+	src      Source
+	proposal Proposal
+	id       string
+	record   state.Record
+	verify   verifier
+	swapper  engine.Swapper
+	baseline map[string]error // by check step; nil: it passed before anything was changed
+	swapped  []engine.Swapped
+	outcomes map[string]plan.Outcome
+	keep     bool // a failed check does not undo anything
+	failure  string
+	leftover bool           // an old container could not be removed
+	written  []files.Before // what the files held; nil until they are written
+}
+
+func newTransaction(e *Executor, src Source, proposal Proposal, id string) *transaction {
+	_, onFailure := policy.Strictest(proposal.Policies)
+	redactor := redact.New(secrets(proposal)...)
+	t := &transaction{
+		Executor: e, src: src, proposal: proposal, id: id,
+		baseline: map[string]error{}, outcomes: map[string]plan.Outcome{}, keep: onFailure == policy.OnFailureKeep,
+		verify:  verifier{reader: src.Reader, prober: e.Prober, redactor: redactor, targets: map[string]string{}},
+		swapper: engine.Swapper{Reader: src.Reader, Writer: e.Writer, APIVersion: proposal.Snapshot.Engine.APIVersion},
+	}
+	for service, containers := range proposal.Snapshot.Containers {
+		for _, c := range containers {
+			if c.Running() {
+				t.verify.targets[service] = c.ID
+			}
+		}
+	}
+	return t
+}
+
+// secrets are the values that no message may repeat.
+func secrets(p Proposal) []string {
+	var values []string
+	for _, step := range p.Plan.Of(plan.VerbSwap) {
+		sensitive := map[string]bool{}
+		for _, change := range step.Swap.Changes {
+			sensitive[change.Key] = change.Sensitive
+			if change.Sensitive && change.Old != nil {
+				values = append(values, *change.Old)
+			}
+		}
+		for _, entry := range step.Swap.Env {
+			key, value, _ := strings.Cut(entry, "=")
+			if redact.Key(key) || sensitive[key] {
+				values = append(values, value)
+			}
+		}
+	}
+	return values
+}
+
+func (t *transaction) run(ctx context.Context) (Applied, error) {
+	t.tryBaseline(ctx)
+	if err := t.begin(); err != nil {
+		return Applied{}, err
+	}
+	failed := t.steps(ctx)
+	if failed == nil {
+		t.commit(ctx)
+		return t.applied(t.done(), nil), nil
+	}
+	t.failure = t.verify.redactor.String(failed.Error())
+	if failed.nothing {
+		t.close(ResultRolledBack)
+		return Applied{}, advise(failed)
+	}
+	if t.keep && failed.checks && ctx.Err() == nil {
+		t.commit(ctx)
+		return t.applied(ResultKept, nil), nil
+	}
+	restored, problems := t.rollback(ctx)
+	if len(problems) > 0 {
+		return t.applied(ResultRollbackFailed, slices.Concat(restored, problems)), nil
+	}
+	return t.applied(ResultRolledBack, restored), nil
+}
+
+func (t *transaction) done() Result {
+	if t.leftover {
+		return ResultKept
+	}
+	return ResultCommitted
+}
+
+// applied closes the record and gathers the outcomes in the plan's order; steps nobody came to are skipped.
+func (t *transaction) applied(result Result, restored []string) Applied {
+	applied := Applied{Result: result, Failure: t.failure, Restored: restored}
+	for _, step := range t.proposal.Plan.Steps {
+		outcome, found := t.outcomes[step.ID]
+		if !found {
+			outcome = plan.Outcome{Step: step.ID, Result: plan.ResultSkipped}
+		}
+		applied.Outcomes = append(applied.Outcomes, outcome)
+	}
+	t.close(result)
+	return applied
+}
+
+func (t *transaction) close(result Result) {
+	ended := time.Now().UTC()
+	t.record.Ended, t.record.Outcome = &ended, recorded(result)
+	if err := t.Store.Save(t.record); err != nil {
+		t.Progress("the record could not be closed: " + err.Error())
+	}
+}
+
+// advise says what helps when the files could not be written.
+func advise(failed *stepError) error {
+	var changed *files.ChangedError
+	var outside *files.OutsideError
+	switch {
+	case errors.As(failed, &changed):
+		return hint.Wrap(failed, "look at the plan again with: composure diff")
+	case errors.As(failed, &outside):
+		return hint.Wrap(failed, "allow the folder it lies in with --allow-root")
+	default:
+		return failed
+	}
+}
+
+func recorded(result Result) state.Outcome {
+	switch result {
+	case ResultRolledBack:
+		return state.OutcomeRolledBack
+	case ResultRollbackFailed:
+		return state.OutcomeRollbackFailed
+	default:
+		return state.OutcomeCommitted
+	}
+}
+
+// begin writes the record: what a person needs to undo everything by hand.
+func (t *transaction) begin() error {
+	planned, err := json.Marshal(t.proposal.Plan)
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
+	t.record = state.Record{
+		Transaction: t.id, Project: t.proposal.Plan.Project, Host: t.Host, Began: time.Now().UTC(), Plan: planned,
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
+		t.record.Files = append(t.record.Files, state.FileImage{
+			Path: step.Patch.File, DigestBefore: step.Patch.Digest, DigestAfter: files.Digest(step.Patch.After), Before: step.Patch.Before,
+		})
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
+		old, found := t.old(step)
+		if !found {
+			return fmt.Errorf("container %q is not in the snapshot", step.Swap.Container)
+		}
+		inspect, err := json.Marshal(old.InspectResponse)
+		if err != nil {
+			return fmt.Errorf("encode container %q: %w", step.Swap.Container, err)
+		}
+		t.record.Containers = append(t.record.Containers, state.Container{ID: old.ID, Name: old.CleanName(), Inspect: inspect})
+	}
+	if err := t.Store.Save(t.record); err != nil {
+		return hint.Wrap(err, "say where records may be kept with --state-dir")
+	}
+	return nil
+}
+
+func (t *transaction) old(step plan.Step) (engine.Container, bool) {
+	for _, c := range t.proposal.Snapshot.Containers[step.Swap.Service] {
+		if c.ID == step.Swap.ContainerID {
+			return c, true
+		}
+	}
+	return engine.Container{}, false
+}

@@ -1,0 +1,172 @@
+// Package reconcile makes one project true to its policies, once: it observes files and containers, computes a plan, and on
+// request carries the plan out as one transaction that is verified or undone.
+//
+// The way of the data goes one direction: Observe → [Snapshot] → policy.Evaluate → draft → plan.Make → Apply → outcomes.
+// [Observe] and [Propose] hold a reader; the [Executor] alone holds a writer.
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/policy"
+)
+
+// Source says what to observe.
+type Source struct {
+	Compose  compose.Options
+	Policies []policy.Policy
+	// Services restricts what is reported and changed; empty: all. A name the project does not have is an error.
+	Services []string
+	// Unreachable, when not empty, says why the project's files may not be read; Compose.Name then names it.
+	Unreachable string
+	// Reader is nil when only files are judged.
+	Reader engine.Reader
+}
+
+// Snapshot is one project as it was seen at one moment.
+type Snapshot struct {
+	Name      string
+	Directory string
+	// Project is the running project's files; nil when they are unreachable. Extended is the same with the files on top that
+	// only patch.files names; it is Project itself when there are none.
+	Project, Extended *compose.Project
+	Unreachable       string
+	Engine            engine.Info
+	Containers        map[string][]engine.Container // by service, sorted by name
+	Images            map[string]engine.Image       // by image id
+	Leftovers         []engine.Leftover
+	Warnings          []string
+}
+
+// Observe reads the project's files and, with a reader, its containers. A list that fails is an error, never "no containers".
+func Observe(ctx context.Context, src Source) (Snapshot, error) {
+	snap := Snapshot{Name: src.Compose.Name, Unreachable: src.Unreachable}
+	if src.Unreachable == "" {
+		if err := snap.observeFiles(ctx, src); err != nil {
+			return Snapshot{}, err
+		}
+	}
+	if src.Reader != nil {
+		if err := snap.observeContainers(ctx, src.Reader); err != nil {
+			return Snapshot{}, err
+		}
+	}
+	return snap, snap.knows(src.Services)
+}
+
+func (s *Snapshot) observeFiles(ctx context.Context, src Source) error {
+	project, err := compose.Load(ctx, src.Compose)
+	if err != nil {
+		return err
+	}
+	s.Name, s.Directory, s.Project, s.Extended = project.Name, project.Directory, project, project
+	s.Warnings = append(s.Warnings, project.Warnings...)
+	also := s.patchFilesOnTop(src.Policies)
+	if len(also) == 0 {
+		return nil
+	}
+	options := src.Compose
+	options.Also = also
+	extended, err := compose.Load(ctx, options)
+	if err != nil {
+		return fmt.Errorf("load the files of patch.files on top of the project: %w", err)
+	}
+	s.Extended = extended
+	return nil
+}
+
+// patchFilesOnTop returns the files that policies of this project name in patch.files and the project does not load.
+func (s *Snapshot) patchFilesOnTop(policies []policy.Policy) []string {
+	var also []string
+	for _, pol := range policies {
+		if !s.selectedBy(pol.Spec.Selector) {
+			continue
+		}
+		for _, name := range pol.Spec.Patch.Files {
+			path := filepath.Join(s.Directory, name)
+			if filepath.IsAbs(name) {
+				path = filepath.Clean(name)
+			}
+			loaded := slices.ContainsFunc(s.Project.Files, func(f compose.File) bool { return f.Path == path })
+			if loaded || slices.Contains(also, path) {
+				continue
+			}
+			if _, err := os.Stat(path); err != nil {
+				s.Warnings = append(s.Warnings, fmt.Sprintf("policy %s: patch.files names %s, which cannot be read", pol.Metadata.Name, path))
+				continue
+			}
+			also = append(also, path)
+		}
+	}
+	return also
+}
+
+func (s *Snapshot) selectedBy(selector policy.Selector) bool {
+	for name, service := range s.Project.Services {
+		if selector.Matches(s.Name, policy.Service{Name: name, Image: service.Image, Labels: service.Labels}) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Snapshot) observeContainers(ctx context.Context, reader engine.Reader) error {
+	info, err := reader.Info(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := reader.List(ctx, engine.LabelProject+"="+s.Name)
+	if err != nil {
+		return fmt.Errorf("list the containers of project %q: %w", s.Name, err)
+	}
+	s.Engine, s.Containers, s.Images = info, map[string][]engine.Container{}, map[string]engine.Image{}
+	s.Leftovers = engine.Unfinished(list)
+	for _, c := range list {
+		service := c.Label(engine.LabelService)
+		if service == "" || c.Label(engine.LabelOneoff) == "True" {
+			continue
+		}
+		s.Containers[service] = append(s.Containers[service], c)
+		if _, known := s.Images[c.Image]; known {
+			continue
+		}
+		image, err := reader.Image(ctx, c.Image)
+		if err != nil {
+			return fmt.Errorf("inspect the image of container %q: %w", c.CleanName(), err)
+		}
+		s.Images[c.Image] = image
+	}
+	return nil
+}
+
+// ServiceNames are the services of files and containers, sorted.
+func (s *Snapshot) ServiceNames() []string {
+	names := map[string]bool{}
+	for name := range s.Containers {
+		names[name] = true
+	}
+	if s.Project != nil {
+		for name := range s.Extended.Services {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func (s *Snapshot) knows(services []string) error {
+	have := s.ServiceNames()
+	for _, name := range services {
+		if !slices.Contains(have, name) {
+			return hint.Wrap(fmt.Errorf("project %q has no service %q", s.Name, name), "its services are: "+joinOr(have, "none"))
+		}
+	}
+	return nil
+}

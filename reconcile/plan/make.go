@@ -1,0 +1,369 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/composure-dev/composure/policy"
+)
+
+// Input is what a plan is computed from. Everything in it was read before; nothing is read now.
+type Input struct {
+	Project   string
+	Directory string // absolute; paths below it are named relative to it
+	Policies  []policy.Policy
+	Findings  []policy.Finding
+	// Patches are the proved new contents of the files that the findings' fixes touch.
+	Patches []Patch
+	// Diff renders one patch as a unified diff with the given name.
+	Diff func(name string, p Patch) string
+	// Containers are the running containers of the project's services, with what would replace them.
+	Containers []Container
+	// Blocked, when not empty, holds the whole project: nothing is planned.
+	Blocked []Hold
+	Basis   Basis
+}
+
+// Container is a running container and the environment that the patched files would give it.
+type Container struct {
+	Service string
+	ID      string
+	Name    string
+	OldEnv  map[string]*string
+	NewEnv  []string
+	OldHash string
+	NewHash string
+	// Held says why it cannot be swapped, and Next what helps; empty when it can.
+	Held, Next string
+}
+
+// Make computes the plan. It is pure: the order of the input's lists does not change a byte of the result.
+func Make(in Input) Plan {
+	in.Findings = slices.SortedFunc(slices.Values(in.Findings), compareFindings)
+	p := Plan{Project: in.Project, Steps: []Step{}, Basis: in.Basis.sorted()}
+	p.Held = append(p.Held, in.Blocked...)
+	p.Held = append(p.Held, heldFindings(in)...)
+	if len(in.Blocked) > 0 {
+		return p
+	}
+	p.Steps = append(p.Steps, patchSteps(in)...)
+	swaps, held := swapSteps(in)
+	p.Steps = append(p.Steps, swaps...)
+	p.Held = append(p.Held, held...)
+	p.Steps = append(p.Steps, checkSteps(in, swaps)...)
+	p.Held = sortedHolds(p.Held)
+	return p
+}
+
+// Empty reports whether there is nothing to do and nothing held.
+func (p Plan) Empty() bool { return len(p.Steps) == 0 && len(p.Held) == 0 }
+
+// Of returns the steps of one verb, in order.
+func (p Plan) Of(verb Verb) []Step {
+	var steps []Step
+	for _, step := range p.Steps {
+		if step.Verb == verb {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+func (b Basis) sorted() Basis {
+	b.Policies = slices.Sorted(slices.Values(b.Policies))
+	b.Files = slices.Sorted(slices.Values(b.Files))
+	b.Containers = slices.Sorted(slices.Values(b.Containers))
+	return b
+}
+
+// compareFindings puts file findings, which carry the place in a file, before those of containers.
+func compareFindings(a, b policy.Finding) int {
+	return cmp.Or(
+		cmp.Compare(a.Service, b.Service),
+		cmp.Compare(a.Variable, b.Variable),
+		compareBool(a.Layer == policy.LayerContainer, b.Layer == policy.LayerContainer),
+		cmp.Compare(a.Policy, b.Policy),
+		cmp.Compare(a.Layer, b.Layer),
+		cmp.Compare(a.Container, b.Container),
+		cmp.Compare(a.Verdict, b.Verdict),
+		cmp.Compare(a.Message, b.Message),
+	)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	default:
+		return 1
+	}
+}
+
+func heldFindings(in Input) []Hold {
+	var held []Hold
+	for _, f := range in.Findings {
+		if f.Held == "" || !f.Difference() {
+			continue
+		}
+		object := f.Service + "." + f.Variable
+		if f.Origin != nil && f.Origin.Line > 0 {
+			object += fmt.Sprintf(" (%s:%d)", relative(in.Directory, f.Origin.File), f.Origin.Line)
+		}
+		held = append(held, Hold{Object: object, Reason: f.Held, Next: f.Hint})
+	}
+	return held
+}
+
+func patchSteps(in Input) []Step {
+	patches := slices.SortedFunc(slices.Values(in.Patches), func(a, b Patch) int { return cmp.Compare(a.File, b.File) })
+	steps := make([]Step, 0, len(patches))
+	for _, patch := range patches {
+		name := relative(in.Directory, patch.File)
+		steps = append(steps, Step{
+			ID:     "patch:" + name,
+			Verb:   VerbPatch,
+			Object: name,
+			Cause:  "declares " + strings.Join(patch.Keys, ", "),
+			Diff:   in.Diff(name, patch),
+			Patch:  &patch,
+		})
+	}
+	return steps
+}
+
+// swapSteps returns the swaps in rollout order. The services of one policy go together: when one of them is held the others
+// wait, or the policy would be half applied.
+func swapSteps(in Input) ([]Step, []Hold) {
+	rollout, _ := policy.Strictest(in.Policies)
+	var due []Container
+	for _, c := range in.Containers {
+		if needsSwap(in, c) {
+			due = append(due, c)
+		}
+	}
+	slices.SortFunc(due, func(a, b Container) int {
+		return cmp.Or(
+			cmp.Compare(rank(rollout.Order, a.Service), rank(rollout.Order, b.Service)),
+			cmp.Compare(a.Service, b.Service),
+			cmp.Compare(a.Name, b.Name),
+		)
+	})
+	held := directHolds(rollout, due)
+	held = append(held, waitingHolds(in, due, held)...)
+	var steps []Step
+	for _, c := range due {
+		if !slices.ContainsFunc(held, func(h Hold) bool { return h.Object == c.Service }) {
+			steps = append(steps, swapStep(in, c, rollout))
+		}
+	}
+	return steps, held
+}
+
+// needsSwap reports whether c is stale by a finding, or would be by the patch of a file. A patch that repeats what another
+// layer already gives changes neither the environment nor the hash, and then nothing has to be swapped.
+func needsSwap(in Input, c Container) bool {
+	patched := false
+	for _, f := range in.Findings {
+		if f.Service != c.Service || f.Held != "" {
+			continue
+		}
+		if f.Verdict == policy.ContainerStale && f.Container == c.ID {
+			return true
+		}
+		patched = patched || f.Fix != nil
+	}
+	if !patched {
+		return false
+	}
+	return c.Held != "" || c.OldHash != c.NewHash || len(changes(in, c)) > 0
+}
+
+func directHolds(rollout policy.Rollout, due []Container) []Hold {
+	var held []Hold
+	for _, c := range due {
+		switch {
+		case c.Held != "":
+			held = append(held, Hold{Object: c.Service, Reason: c.Held, Next: c.Next})
+		case rollout.Strategy == policy.StrategyNever:
+			held = append(held, Hold{Object: c.Service, Reason: "the policy's rollout strategy is Never", Next: "docker compose up -d " + c.Service})
+		}
+	}
+	return held
+}
+
+func waitingHolds(in Input, due []Container, held []Hold) []Hold {
+	services := map[string]bool{}
+	for _, h := range held {
+		services[h.Object] = true
+	}
+	var waiting []Hold
+	for changed := true; changed; {
+		changed = false
+		for _, c := range due {
+			partner := heldPartner(in, c.Service, services)
+			if services[c.Service] || partner == "" {
+				continue
+			}
+			services[c.Service], changed = true, true
+			waiting = append(waiting, Hold{
+				Object: c.Service,
+				Reason: fmt.Sprintf("waits for %s, which the same policy selects and which is held", partner),
+				Next:   "docker compose up -d " + c.Service + " " + partner,
+			})
+		}
+	}
+	return waiting
+}
+
+// heldPartner names a held service that shares a policy with service.
+func heldPartner(in Input, service string, held map[string]bool) string {
+	policies := policiesOf(in.Findings, service)
+	for _, other := range slices.Sorted(maps.Keys(held)) {
+		if other == service {
+			continue
+		}
+		for _, name := range policiesOf(in.Findings, other) {
+			if slices.Contains(policies, name) {
+				return other
+			}
+		}
+	}
+	return ""
+}
+
+func policiesOf(findings []policy.Finding, service string) []string {
+	var names []string
+	for _, f := range findings {
+		if f.Service == service && !slices.Contains(names, f.Policy) {
+			names = append(names, f.Policy)
+		}
+	}
+	return names
+}
+
+func swapStep(in Input, c Container, rollout policy.Rollout) Step {
+	changed := changes(in, c)
+	step := Step{
+		ID:          "swap:" + c.Name,
+		Verb:        VerbSwap,
+		Object:      fmt.Sprintf("%s (%s)", c.Service, c.Name),
+		Cause:       swapCause(in, c, changed),
+		Requires:    requiredPatches(in, c.Service),
+		Destructive: true,
+		Swap: &Swap{
+			Service: c.Service, ContainerID: c.ID, Container: c.Name, Changes: changed, ConfigHash: c.NewHash,
+			Env:       slices.Sorted(slices.Values(c.NewEnv)),
+			StableFor: time.Duration(rollout.StableFor), Timeout: time.Duration(rollout.Timeout),
+		},
+	}
+	return step
+}
+
+func swapCause(in Input, c Container, changed []Change) string {
+	names := policiesOf(slices.DeleteFunc(slices.Clone(in.Findings), func(f policy.Finding) bool {
+		return !f.Difference() || f.Held != ""
+	}), c.Service)
+	cause := "policy " + strings.Join(slices.Sorted(slices.Values(names)), ", ")
+	if len(changed) == 0 {
+		return cause + ": the file declares what the container already has; only its config hash changes"
+	}
+	return fmt.Sprintf("%s: its environment differs from the files in %s", cause, count(len(changed), "variable"))
+}
+
+// requiredPatches are the patches of files that declare something for the service: a failed write must not be followed by its swap.
+func requiredPatches(in Input, service string) []string {
+	var ids []string
+	for _, patch := range in.Patches {
+		if slices.ContainsFunc(patch.Keys, func(key string) bool { return strings.HasPrefix(key, service+".") }) {
+			ids = append(ids, "patch:"+relative(in.Directory, patch.File))
+		}
+	}
+	return slices.Sorted(slices.Values(ids))
+}
+
+// checkSteps are the checks of every policy of which a service is swapped; where nothing is swapped there is nothing to verify.
+func checkSteps(in Input, swaps []Step) []Step {
+	var requires []string
+	swapped := map[string]bool{}
+	for _, step := range swaps {
+		requires = append(requires, step.ID)
+		for _, name := range policiesOf(in.Findings, step.Swap.Service) {
+			swapped[name] = true
+		}
+	}
+	policies := slices.SortedFunc(slices.Values(in.Policies), func(a, b policy.Policy) int {
+		return cmp.Compare(a.Metadata.Name, b.Metadata.Name)
+	})
+	var steps []Step
+	for _, pol := range policies {
+		if !swapped[pol.Metadata.Name] {
+			continue
+		}
+		for i, check := range pol.Spec.Verify {
+			steps = append(steps, Step{
+				ID:       fmt.Sprintf("check:%s/%d", pol.Metadata.Name, i+1),
+				Verb:     VerbCheck,
+				Object:   Describe(check),
+				Cause:    "policy " + pol.Metadata.Name,
+				Requires: slices.Sorted(slices.Values(requires)),
+				Check:    &Check{Policy: pol.Metadata.Name, Check: check},
+			})
+		}
+	}
+	return steps
+}
+
+// Describe names a check in words.
+func Describe(c policy.Check) string {
+	switch {
+	case c.Healthy:
+		return "healthy"
+	case c.Redis != nil && c.Redis.Channel != "":
+		return fmt.Sprintf("redis from %s: at least %s on %s", c.Redis.Service, count(int(c.Redis.Subscribers), "subscriber"), c.Redis.Channel)
+	case c.Redis != nil:
+		return fmt.Sprintf("redis from %s: ping", c.Redis.Service)
+	case c.Log != nil:
+		return fmt.Sprintf("log of %s: a line matching %q", c.Log.Service, c.Log.Pattern)
+	case c.Exec != nil:
+		return fmt.Sprintf("exec in %s: %s", c.Exec.Service, strings.Join(c.Exec.Command, " "))
+	case c.HTTP != nil:
+		return fmt.Sprintf("http from %s", c.HTTP.Service)
+	default:
+		return "nothing"
+	}
+}
+
+func sortedHolds(held []Hold) []Hold {
+	slices.SortFunc(held, func(a, b Hold) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Next, b.Next))
+	})
+	return slices.Compact(held)
+}
+
+func rank(order []string, service string) int {
+	if i := slices.Index(order, service); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+func relative(directory, file string) string {
+	if rest, found := strings.CutPrefix(path.Clean(file), path.Clean(directory)+"/"); found {
+		return rest
+	}
+	return file
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

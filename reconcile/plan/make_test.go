@@ -1,0 +1,311 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/composure-dev/composure/policy"
+)
+
+//go:fix inline
+func env(entries ...string) map[string]*string {
+	m := map[string]*string{}
+	for _, entry := range entries {
+		key, value, found := strings.Cut(entry, "=")
+		m[key] = nil
+		if found {
+			m[key] = &value
+		}
+	}
+	return m
+}
+
+func container(service string, change func(*Container)) Container {
+	c := Container{
+		Service: service, ID: "id-" + service, Name: "shop-" + service + "-1",
+		OldEnv: env("A=1"), NewEnv: []string{"SYNC=true", "A=1"}, OldHash: "old", NewHash: "new",
+	}
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+func stale(service string) policy.Finding {
+	return policy.Finding{
+		Policy: "sync", Service: service, Variable: "SYNC", Layer: policy.LayerContainer,
+		Verdict: policy.ContainerStale, Container: "id-" + service,
+	}
+}
+
+func missing(service string) policy.Finding {
+	return policy.Finding{
+		Policy: "sync", Service: service, Variable: "SYNC", Layer: policy.LayerEnvironment, Verdict: policy.FileMissing,
+		Origin: &policy.Origin{File: "/srv/compose.yaml", Line: 3},
+		Fix:    &policy.Fix{File: "/srv/compose.yaml", Service: service, Key: "SYNC", Text: "true"},
+	}
+}
+
+func compliant(service string) policy.Finding {
+	f := stale(service)
+	f.Verdict = policy.Compliant
+	return f
+}
+
+func sync(change func(*policy.Spec)) policy.Policy {
+	p := policy.Policy{Metadata: policy.Metadata{Name: "sync"}}
+	p.Spec.Rollout = policy.Rollout{Strategy: policy.StrategyStopFirst}
+	p.Spec.Verify = []policy.Check{{Healthy: true}, {Redis: &policy.RedisCheck{Service: "beat", Channel: "c", Subscribers: 1}}}
+	if change != nil {
+		change(&p.Spec)
+	}
+	return p
+}
+
+func input(change func(*Input)) Input {
+	in := Input{
+		Project: "shop", Directory: "/srv", Policies: []policy.Policy{sync(nil)},
+		Findings:   []policy.Finding{missing("app"), missing("beat"), stale("app"), stale("beat")},
+		Patches:    []Patch{{File: "/srv/compose.yaml", Keys: []string{"app.SYNC", "beat.SYNC"}}},
+		Diff:       func(name string, _ Patch) string { return "diff of " + name },
+		Containers: []Container{container("beat", nil), container("app", nil)},
+	}
+	if change != nil {
+		change(&in)
+	}
+	return in
+}
+
+// text is a plan as one line a step: what a reader of a failing test wants to see.
+func text(p Plan) string {
+	var b strings.Builder
+	for _, s := range p.Steps {
+		fmt.Fprintf(&b, "%s %s <- %v", s.Verb, s.Object, s.Requires)
+		if s.Swap != nil {
+			for _, c := range s.Swap.Changes {
+				fmt.Fprintf(&b, " %s%s", c.Sign, c.Key)
+			}
+		}
+		b.WriteString("\n")
+	}
+	for _, h := range p.Held {
+		fmt.Fprintf(&b, "held %s: %s | %s\n", h.Object, h.Reason, h.Next)
+	}
+	return b.String()
+}
+
+func TestMake(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		in     Input
+		want   string
+	}{
+		"PatchThenSwapThenCheck": {
+			"files first, containers in name order, checks last and after every swap",
+			input(nil),
+			`patch compose.yaml <- []
+swap app (shop-app-1) <- [patch:compose.yaml] +SYNC
+swap beat (shop-beat-1) <- [patch:compose.yaml] +SYNC
+check healthy <- [swap:shop-app-1 swap:shop-beat-1]
+check redis from beat: at least 1 subscriber on c <- [swap:shop-app-1 swap:shop-beat-1]
+`,
+		},
+		"RolloutOrder": {
+			"the policy's order wins over names",
+			input(func(in *Input) {
+				in.Policies = []policy.Policy{sync(func(s *policy.Spec) { s.Rollout.Order = []string{"beat"}; s.Verify = nil })}
+			}),
+			`patch compose.yaml <- []
+swap beat (shop-beat-1) <- [patch:compose.yaml] +SYNC
+swap app (shop-app-1) <- [patch:compose.yaml] +SYNC
+`,
+		},
+		"NothingToDo": {
+			"a compliant project has an empty plan",
+			input(func(in *Input) {
+				in.Findings, in.Patches = []policy.Finding{compliant("app"), compliant("beat")}, nil
+			}),
+			"",
+		},
+		"FilesRightContainerOld": {
+			"an edited file and a restart: swap without a patch",
+			input(func(in *Input) {
+				in.Findings, in.Patches = []policy.Finding{stale("beat"), compliant("app")}, nil
+			}),
+			`swap beat (shop-beat-1) <- [] +SYNC
+check healthy <- [swap:shop-beat-1]
+check redis from beat: at least 1 subscriber on c <- [swap:shop-beat-1]
+`,
+		},
+		"PatchThatChangesNothingInTheContainer": {
+			"the file only repeats what env_file gives: same hash, same environment, no swap and nothing to verify",
+			input(func(in *Input) {
+				in.Findings = []policy.Finding{missing("app"), compliant("app")}
+				in.Containers = []Container{container("app", func(c *Container) { c.NewHash, c.NewEnv = "old", []string{"A=1"} })}
+			}),
+			"patch compose.yaml <- []\n",
+		},
+		"PatchThatChangesOnlyTheHash": {
+			"the next up would recreate it, so it is swapped now",
+			input(func(in *Input) {
+				in.Findings = []policy.Finding{missing("app"), compliant("app")}
+				in.Containers = []Container{container("app", func(c *Container) { c.NewEnv = []string{"A=1"} })}
+				in.Policies = []policy.Policy{sync(func(s *policy.Spec) { s.Verify = nil })}
+			}),
+			"patch compose.yaml <- []\nswap app (shop-app-1) <- [patch:compose.yaml]\n",
+		},
+		"HeldContainerHoldsItsPartners": {
+			"one policy is not half applied: the other service waits, and nothing is verified",
+			input(func(in *Input) {
+				in.Containers[0].Held, in.Containers[0].Next = "it is paused", "docker compose unpause beat"
+			}),
+			`patch compose.yaml <- []
+held app: waits for beat, which the same policy selects and which is held | docker compose up -d app beat
+held beat: it is paused | docker compose unpause beat
+`,
+		},
+		"StrategyNever": {
+			"files only",
+			input(func(in *Input) {
+				in.Policies = []policy.Policy{sync(func(s *policy.Spec) { s.Rollout.Strategy = policy.StrategyNever })}
+			}),
+			`patch compose.yaml <- []
+held app: the policy's rollout strategy is Never | docker compose up -d app
+held beat: the policy's rollout strategy is Never | docker compose up -d beat
+`,
+		},
+		"HeldFinding": {
+			"what cannot be mended is said with its place, and its container is left alone",
+			input(func(in *Input) {
+				f := missing("app")
+				f.Fix, f.Held, f.Hint = nil, "extends is not supported yet", "add it by hand"
+				in.Findings, in.Patches = []policy.Finding{f}, nil
+			}),
+			"held app.SYNC (compose.yaml:3): extends is not supported yet | add it by hand\n",
+		},
+		"Blocked": {
+			"an unfinished transaction holds the whole project",
+			input(func(in *Input) {
+				in.Blocked = []Hold{{Object: "container x", Reason: "left over", Next: "docker rm x"}}
+			}),
+			"held container x: left over | docker rm x\n",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, text(Make(tc.in))); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestSwapTakesTheWholeEnvironmentOfTheFiles(t *testing.T) {
+	in := input(func(in *Input) {
+		in.Containers = []Container{container("app", func(c *Container) {
+			c.OldEnv = env("A=1", "GONE=x", "DB_PASSWORD=old", "BARE")
+			c.NewEnv = []string{"A=2", "SYNC=true", "DB_PASSWORD=new", "BARE"}
+		})}
+	})
+	got := Make(in).Of(VerbSwap)[0].Swap
+	want := []Change{
+		{Sign: SignChange, Key: "A", Old: new("1"), New: new("2"), Cause: notByPolicy},
+		{Sign: SignChange, Key: "DB_PASSWORD", Old: new("old"), New: new("new"), Cause: notByPolicy, Sensitive: true},
+		{Sign: SignRemove, Key: "GONE", Old: new("x"), Cause: notByPolicy},
+		{
+			Sign: SignAdd, Key: "SYNC", New: new("true"), Policy: "sync", Cause: "policy sync: FileMissing",
+			Origin: &policy.Origin{File: "/srv/compose.yaml", Line: 3},
+		},
+	}
+	if diff := cmp.Diff(want, got.Changes); diff != "" {
+		t.Errorf("a swap must say every change it brings along (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"A=2", "BARE", "DB_PASSWORD=new", "SYNC=true"}, got.Env); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	printed, err := json.Marshal(Make(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(printed), "new") && strings.Contains(string(printed), "DB_PASSWORD=new") {
+		t.Error("a printed plan holds a secret")
+	}
+}
+
+func TestMakeDoesNotDependOnOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := randomInput(t)
+		want, err := json.Marshal(Make(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Findings = rapid.Permutation(in.Findings).Draw(t, "findings")
+		in.Containers = rapid.Permutation(in.Containers).Draw(t, "containers")
+		in.Patches = rapid.Permutation(in.Patches).Draw(t, "patches")
+		got, err := json.Marshal(Make(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(want) != string(got) {
+			t.Fatalf("the plan depends on the order of its input:\n%s\n%s", want, got)
+		}
+	})
+}
+
+// What is held is not swapped, what is swapped differs or is stale, and every prerequisite stands before its step.
+func TestMakeProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := randomInput(t)
+		p := Make(in)
+		held := map[string]bool{}
+		for _, h := range p.Held {
+			held[h.Object] = true
+		}
+		seen := map[string]bool{}
+		for _, step := range p.Steps {
+			for _, id := range step.Requires {
+				if !seen[id] {
+					t.Fatalf("step %s comes before %s, which it requires", step.ID, id)
+				}
+			}
+			seen[step.ID] = true
+			if step.Swap != nil && held[step.Swap.Service] {
+				t.Fatalf("service %s is held and swapped", step.Swap.Service)
+			}
+			if step.Cause == "" {
+				t.Fatalf("step %s has no cause", step.ID)
+			}
+		}
+		if len(p.Of(VerbSwap)) == 0 && len(p.Of(VerbCheck)) > 0 {
+			t.Fatal("checks without a swap: there is nothing to verify")
+		}
+	})
+}
+
+func randomInput(t *rapid.T) Input {
+	in := input(func(in *Input) { in.Findings, in.Containers, in.Patches = nil, nil, nil })
+	in.Policies = []policy.Policy{sync(nil)}
+	for _, service := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"app", "beat", "web", "worker"}), rapid.ID[string]).Draw(t, "services") {
+		kind := rapid.SampledFrom([]func(string) policy.Finding{stale, missing, compliant}).Draw(t, "finding")
+		in.Findings = append(in.Findings, kind(service), stale(service))
+		c := container(service, nil)
+		if rapid.Bool().Draw(t, "held") {
+			c.Held, c.Next = "it is paused", "unpause it"
+		}
+		if rapid.Bool().Draw(t, "same") {
+			c.NewHash, c.NewEnv = c.OldHash, []string{"A=1"}
+		}
+		in.Containers = append(in.Containers, c)
+	}
+	for _, f := range in.Findings {
+		if f.Fix != nil {
+			in.Patches = append(in.Patches, Patch{File: "/srv/" + f.Service + ".yaml", Keys: []string{f.Service + ".SYNC"}})
+		}
+	}
+	return in
+}

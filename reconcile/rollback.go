@@ -1,0 +1,124 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// rollbackWithin bounds the whole rollback; it goes on after Ctrl-C, since half a rollback is the worst of all ends.
+const rollbackWithin = 10 * time.Minute
+
+// rollback undoes containers and files, and then verifies that they are as they were: it believes no call that returned nil.
+// Problems are what a person has to mend, with the commands.
+func (t *transaction) rollback(ctx context.Context) (restored, problems []string) {
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWithin)
+	defer cancel()
+	t.Progress("rolling back: " + t.failure)
+	for _, undone := range []func(context.Context) ([]string, []string){t.undoSwaps, t.undoFiles, t.recheck} {
+		done, failed := undone(undo)
+		restored, problems = append(restored, done...), append(problems, failed...)
+	}
+	if len(problems) > 0 {
+		problems = append(problems, "what was there before is recorded in "+t.Store.Path(t.record))
+	}
+	return restored, problems
+}
+
+func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []string) {
+	for _, swapped := range slices.Backward(t.swapped) {
+		if err := t.swapper.Undo(ctx, swapped); err != nil {
+			problems = append(problems, t.notUndone(swapped.Old, err))
+			t.amend(swapped.Old.ID, plan.ResultNotUndone)
+			continue
+		}
+		t.amend(swapped.Old.ID, plan.ResultRolledBack)
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
+		old, found := t.old(step)
+		if _, tried := t.outcomes[step.ID]; !found || !tried {
+			continue
+		}
+		// The swap that failed has undone itself; that, too, is looked at.
+		now, err := t.src.Reader.Inspect(ctx, old.ID)
+		if err == nil && !now.Running() {
+			err = fmt.Errorf("it is %s", now.State.Status)
+		}
+		if err == nil && now.CleanName() != old.CleanName() {
+			err = fmt.Errorf("its name is %s", now.CleanName())
+		}
+		switch {
+		case err == nil:
+			restored = append(restored, fmt.Sprintf("%s: container %s runs again", step.Object, engine.ShortID(old.ID)))
+		case t.outcomes[step.ID].Result != plan.ResultNotUndone:
+			problems = append(problems, t.notUndone(old, err))
+			t.amend(old.ID, plan.ResultNotUndone)
+		}
+	}
+	return restored, problems
+}
+
+func (t *transaction) notUndone(old engine.Container, err error) string {
+	return t.verify.redactor.String(fmt.Sprintf("container %s (%s) does not run as before: %v; try:\n  %s",
+		old.CleanName(), engine.ShortID(old.ID), err, strings.Join(engine.RecoveryCommands(old), "\n  ")))
+}
+
+func (t *transaction) amend(id string, result plan.Result) {
+	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
+		if outcome, found := t.outcomes[step.ID]; found && step.Swap.ContainerID == id {
+			outcome.Result = result
+			t.outcomes[step.ID] = outcome
+		}
+	}
+}
+
+func (t *transaction) undoFiles(context.Context) (restored, problems []string) {
+	restoreErr := files.Restore(t.written)
+	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
+		outcome, tried := t.outcomes[step.ID]
+		if !tried {
+			continue
+		}
+		now, err := files.Read(step.Patch.File)
+		if err == nil && now.Digest == step.Patch.Digest {
+			outcome.Result = plan.ResultRolledBack
+			restored = append(restored, step.Object+": as before, byte for byte")
+		} else {
+			outcome.Result = plan.ResultNotUndone
+			problems = append(problems, fmt.Sprintf("%s is not as it was: %v", step.Object, cmp.Or(restoreErr, err, errDiffers)))
+		}
+		t.outcomes[step.ID] = outcome
+	}
+	return restored, problems
+}
+
+var errDiffers = errors.New("its content differs")
+
+// recheck wants every check that passed before the change to pass again, waiting as after a swap: the old containers were restarted.
+func (t *transaction) recheck(ctx context.Context) (restored, problems []string) {
+	t.verify.watched = nil
+	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
+		t.verify.targets[step.Swap.Service] = step.Swap.ContainerID
+		t.verify.watched = append(t.verify.watched, step.Swap.ContainerID)
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
+		if t.baseline[step.ID] != nil {
+			restored = append(restored, fmt.Sprintf("check %s: was failing before, not counted", step.Object))
+			continue
+		}
+		if _, err := t.verify.wait(ctx, step.Check.Check); err != nil {
+			problems = append(problems, fmt.Sprintf("check %s passed before and fails now: %v", step.Object, err))
+			continue
+		}
+		restored = append(restored, fmt.Sprintf("check %s: passes as before", step.Object))
+	}
+	return restored, problems
+}

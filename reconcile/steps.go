@@ -1,0 +1,169 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// stepError is the failure that ends a transaction.
+type stepError struct {
+	object string
+	err    error
+	checks bool // a check failed, after every swap had succeeded
+	// nothing holds when it failed before anything was changed.
+	nothing bool
+}
+
+func (e *stepError) Error() string { return e.object + ": " + e.err.Error() }
+func (e *stepError) Unwrap() error { return e.err }
+
+// steps runs the plan up to its first failure. A step runs only when everything it requires is done.
+func (t *transaction) steps(ctx context.Context) *stepError {
+	if err := t.patchAll(ctx); err != nil {
+		return err
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
+		if err := t.swap(ctx, step); err != nil {
+			return err
+		}
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
+		if err := t.check(ctx, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patchAll writes all files or none.
+func (t *transaction) patchAll(ctx context.Context) *stepError {
+	steps := t.proposal.Plan.Of(plan.VerbPatch)
+	if len(steps) == 0 {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return &stepError{object: "files", err: ctx.Err(), nothing: true}
+	}
+	began := time.Now()
+	var writes []files.Write
+	for _, step := range steps {
+		writes = append(writes, files.Write{Path: step.Patch.File, Content: step.Patch.After, Digest: step.Patch.Digest})
+	}
+	written, err := files.WriteAll(writes, t.Roots)
+	for _, step := range steps {
+		t.finish(step, began, err, "")
+	}
+	if err != nil {
+		_, problems := t.undoFiles(ctx)
+		return &stepError{object: "files", err: err, nothing: len(problems) == 0}
+	}
+	t.written = written
+	for _, step := range steps {
+		t.Progress("patched " + step.Object)
+	}
+	return nil
+}
+
+func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
+	old, found := t.old(step)
+	if !found {
+		return &stepError{object: step.Object, err: errors.New("its container is not in the snapshot")}
+	}
+	t.Progress(fmt.Sprintf("swapping %s, container %s; should this process die, undo it with:\n  %s",
+		step.Object, engine.ShortID(old.ID), strings.Join(engine.RecoveryCommands(old), "\n  ")))
+	began := time.Now()
+	swapped, err := t.swapper.Swap(ctx, engine.Replacement{
+		Old: old, Image: t.proposal.Snapshot.Images[old.Image], Env: step.Swap.Env,
+		ConfigHash: step.Swap.ConfigHash, Transaction: t.id,
+	}, engine.Pace{StableFor: step.Swap.StableFor, Timeout: step.Swap.Timeout})
+	if err != nil {
+		t.finish(step, began, err, "")
+		return &stepError{object: step.Object, err: t.withLogs(err)}
+	}
+	t.swapped = append(t.swapped, swapped)
+	t.verify.targets[step.Swap.Service] = swapped.NewID
+	t.verify.watched = append(t.verify.watched, swapped.NewID)
+	detail := engine.ShortID(old.ID) + " -> " + engine.ShortID(swapped.NewID)
+	t.finish(step, began, nil, detail)
+	t.Progress(fmt.Sprintf("swapped %s: %s", step.Object, detail))
+	return nil
+}
+
+// withLogs adds the last lines of the container that did not come up: they mostly say why.
+func (t *transaction) withLogs(err error) error {
+	var failed *engine.SwapError
+	if !errors.As(err, &failed) || len(failed.Logs) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; its last log lines:\n  %s", err, strings.Join(failed.Logs, "\n  "))
+}
+
+func (t *transaction) check(ctx context.Context, step plan.Step) *stepError {
+	began := time.Now()
+	detail, err := t.verify.wait(ctx, step.Check.Check)
+	t.finish(step, began, err, detail)
+	if err != nil {
+		if before := t.baseline[step.ID]; before != nil {
+			err = fmt.Errorf("%w (it failed before the change as well)", err)
+		}
+		return &stepError{object: "check " + step.Object, err: err, checks: true}
+	}
+	t.Progress(fmt.Sprintf("checked %s: %s", step.Object, detail))
+	return nil
+}
+
+// tryBaseline tries each check once, without waiting, so that a rollback can tell what was broken before.
+func (t *transaction) tryBaseline(ctx context.Context) {
+	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
+		t.verify.watched = append(t.verify.watched, step.Swap.ContainerID)
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
+		_, err := t.verify.once(ctx, step.Check.Check)
+		t.baseline[step.ID] = err
+	}
+	t.verify.watched = nil
+}
+
+// commit removes the old containers. From here on nothing can be undone, and nothing has to be.
+func (t *transaction) commit(ctx context.Context) {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	for _, swapped := range t.swapped {
+		err := t.swapper.Commit(clean, swapped)
+		if err == nil || errors.Is(err, engine.ErrNotFound) {
+			continue
+		}
+		t.leftover = true
+		t.failure = strings.TrimPrefix(t.failure+"; ", "; ") + fmt.Sprintf("the old container could not be removed: %v; remove it with: docker rm %s",
+			err, engine.ShortID(swapped.Old.ID))
+	}
+}
+
+func (t *transaction) finish(step plan.Step, began time.Time, err error, detail string) {
+	outcome := plan.Outcome{Step: step.ID, Result: plan.ResultDone, DurationMs: time.Since(began).Milliseconds(), Detail: detail}
+	if err != nil {
+		outcome.Result, outcome.Error = plan.ResultFailed, t.verify.redactor.String(err.Error())
+	}
+	t.outcomes[step.ID] = outcome
+	t.Log.V(1).Info("Finished step", "transaction", t.id, "step", step.ID, "result", outcome.Result, "durationMs", outcome.DurationMs)
+}
+
+// within is how long a check may take to pass.
+func within(c policy.Check, fallback time.Duration) time.Duration {
+	switch {
+	case c.Redis != nil:
+		return time.Duration(c.Redis.Within)
+	case c.Log != nil:
+		return time.Duration(c.Log.Within)
+	default:
+		return fallback
+	}
+}

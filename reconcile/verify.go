@@ -1,0 +1,176 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/probe"
+	"github.com/composure-dev/composure/internal/redact"
+	"github.com/composure-dev/composure/policy"
+)
+
+// retryEvery is the pause between two tries of a check.
+const retryEvery = 500 * time.Millisecond
+
+// healthyWithin bounds the healthy check: the swap has waited for health already, so it only has to hold.
+const healthyWithin = 10 * time.Second
+
+// verifier runs the checks of policies. It holds a reader and a prober, so it can change nothing of the user's.
+type verifier struct {
+	reader   engine.Reader
+	prober   engine.Prober
+	redactor *redact.Redactor
+	targets  map[string]string // the container to ask, by service
+	watched  []string          // containers that the healthy check looks at
+}
+
+// wait tries a check until it passes or its time is up. The last failure is the one that is told.
+func (v *verifier) wait(ctx context.Context, c policy.Check) (string, error) {
+	limit := within(c, healthyWithin)
+	deadline, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ticker := time.NewTicker(retryEvery)
+	defer ticker.Stop()
+	var last error
+	for {
+		detail, err := v.once(deadline, c)
+		if err == nil {
+			return detail, nil
+		}
+		if last == nil || deadline.Err() == nil {
+			last = err
+		}
+		select {
+		case <-deadline.Done():
+			if ctx.Err() != nil {
+				return "", ctx.Err()
+			}
+			return "", fmt.Errorf("%w (tried for %s)", last, limit)
+		case <-ticker.C:
+		}
+	}
+}
+
+// once tries a check one time. The detail says what was seen; errors and details hold no secret.
+func (v *verifier) once(ctx context.Context, c policy.Check) (string, error) {
+	detail, err := v.dispatch(ctx, c)
+	if err != nil {
+		return "", errors.New(v.redactor.String(err.Error()))
+	}
+	return v.redactor.String(detail), nil
+}
+
+func (v *verifier) dispatch(ctx context.Context, c policy.Check) (string, error) {
+	switch {
+	case c.Healthy:
+		return v.healthy(ctx)
+	case c.Redis != nil:
+		return v.redis(ctx, *c.Redis)
+	case c.Log != nil:
+		return v.log(ctx, *c.Log)
+	default:
+		return "", errors.New("this kind of check is not supported yet")
+	}
+}
+
+func (v *verifier) healthy(ctx context.Context) (string, error) {
+	for _, id := range v.watched {
+		c, err := v.reader.Inspect(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		if err := engine.Healthy(c); err != nil {
+			return "", fmt.Errorf("container %s: %w", c.CleanName(), err)
+		}
+	}
+	return fmt.Sprintf("%d of %d containers", len(v.watched), len(v.watched)), nil
+}
+
+func (v *verifier) redis(ctx context.Context, c policy.RedisCheck) (string, error) {
+	target, err := v.target(ctx, c.Service)
+	if err != nil {
+		return "", err
+	}
+	url, err := policy.Expand(c.URL, target.Env())
+	if err != nil {
+		return "", fmt.Errorf("url: %w", err)
+	}
+	channel, err := policy.Expand(c.Channel, target.Env())
+	if err != nil {
+		return "", fmt.Errorf("channel: %w", err)
+	}
+	job, err := json.Marshal(probe.Job{Redis: &probe.RedisJob{URL: url, Channel: channel}})
+	if err != nil {
+		return "", fmt.Errorf("encode the probe's job: %w", err)
+	}
+	answer, err := v.prober.Probe(ctx, target.ID, job)
+	if err != nil {
+		return "", err
+	}
+	var result probe.Result
+	if err := json.Unmarshal(answer, &result); err != nil {
+		return "", fmt.Errorf("decode the probe's answer: %w", err)
+	}
+	return judgeRedis(c, channel, result)
+}
+
+func judgeRedis(c policy.RedisCheck, channel string, result probe.Result) (string, error) {
+	if result.Error != "" {
+		return "", errors.New(result.Error)
+	}
+	if channel == "" {
+		return "PONG", nil
+	}
+	if result.Subscribers < c.Subscribers {
+		return "", fmt.Errorf("%s on %s, want at least %d", subscribers(result.Subscribers), channel, c.Subscribers)
+	}
+	return fmt.Sprintf("%s on %s", subscribers(result.Subscribers), channel), nil
+}
+
+func subscribers(n int64) string {
+	if n == 1 {
+		return "1 subscriber"
+	}
+	return fmt.Sprintf("%d subscribers", n)
+}
+
+func (v *verifier) log(ctx context.Context, c policy.LogCheck) (string, error) {
+	pattern, err := regexp.Compile(c.Pattern)
+	if err != nil {
+		return "", err
+	}
+	target, err := v.target(ctx, c.Service)
+	if err != nil {
+		return "", err
+	}
+	started, err := time.Parse(time.RFC3339Nano, target.State.StartedAt)
+	if err != nil {
+		return "", fmt.Errorf("start of container %s: %w", target.CleanName(), err)
+	}
+	lines, err := v.reader.Logs(ctx, target.ID, started, -1)
+	if err != nil {
+		return "", err
+	}
+	defer lines.Close()
+	line, found, err := probe.Match(lines, pattern)
+	if err != nil {
+		return "", err
+	}
+	if !found {
+		return "", fmt.Errorf("no line matches %q since the container's start", c.Pattern)
+	}
+	return line, nil
+}
+
+func (v *verifier) target(ctx context.Context, service string) (engine.Container, error) {
+	id, found := v.targets[service]
+	if !found {
+		return engine.Container{}, fmt.Errorf("service %s has no running container to ask from", service)
+	}
+	return v.reader.Inspect(ctx, id)
+}
