@@ -1,0 +1,131 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// contextLines is how many unchanged lines stand around a change, as git has it.
+const contextLines = 3
+
+// errSecretLine tells that a diff cannot be had without a secret in it.
+var errSecretLine = errors.New("a secret stands on a line that changes")
+
+// Patch writes the file changes of r's one project as a unified diff that `git apply` and `patch -p1` take in the project's
+// directory. A patch cannot be masked and still apply, so context that holds a secret is left out; a secret on a line that
+// changes is an error. The warnings say what the reader has to know to apply it.
+func Patch(w io.Writer, r Report) (warnings []string, err error) {
+	var out strings.Builder
+	patched := 0
+	for _, p := range r.Projects {
+		m := newMasker(p)
+		steps := p.Plan.Of(plan.VerbPatch)
+		if len(steps) > 0 {
+			patched++
+		}
+		for _, step := range steps {
+			diff, context, err := patchOf(p, m, step)
+			if err != nil {
+				return nil, err
+			}
+			if context == 0 {
+				warnings = append(warnings, fmt.Sprintf("%s: lines around the change hold secrets and are left out; apply with: git apply --unidiff-zero", relative(p, step.Patch.File)))
+			}
+			out.WriteString(diff)
+		}
+	}
+	if patched > 1 {
+		return nil, hint.Wrap(errors.New("a patch covers one project, and several have changes"), "choose one with --project-name or --file")
+	}
+	if _, err := io.WriteString(w, out.String()); err != nil {
+		return nil, fmt.Errorf("write patch: %w", err)
+	}
+	return warnings, nil
+}
+
+// patchOf is one file's diff with as much context, up to contextLines, as shows no secret.
+func patchOf(p Project, m masker, step plan.Step) (diff string, context int, err error) {
+	name := filepath.ToSlash(relative(p, step.Patch.File))
+	if filepath.IsAbs(name) {
+		return "", 0, hint.Wrap(fmt.Errorf("patch %q: the file is outside the project directory %q", name, p.Directory), "use: composure apply")
+	}
+	before := string(step.Patch.Before)
+	edits := udiff.Lines(before, string(step.Patch.After))
+	for context = contextLines; context >= 0; context-- {
+		hunks, err := udiff.ToUnifiedDiff("a/"+name, "b/"+name, before, edits, context)
+		if err != nil {
+			return "", 0, fmt.Errorf("patch %q: %w", name, err)
+		}
+		diff = render(hunks)
+		unchanged, changed := secretLines(diff, m.diff(diff, step.Patch.Before, step.Patch.After))
+		if changed {
+			return "", 0, hint.Wrap(fmt.Errorf("patch %q: %w", name, errSecretLine), "use: composure apply")
+		}
+		if !unchanged {
+			return diff, context, nil
+		}
+	}
+	return "", 0, fmt.Errorf("patch %q: %w", name, errSecretLine)
+}
+
+// render is the diff's own String, but for hunks without context: there a side may be empty, which has to be written as a count
+// of 0 after the line before.
+func render(u udiff.UnifiedDiff) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "--- %s\n+++ %s\n", u.From, u.To)
+	for _, h := range u.Hunks {
+		removed, added := 0, 0
+		var lines strings.Builder
+		for _, l := range h.Lines {
+			sign := " "
+			switch l.Kind {
+			case udiff.Delete:
+				sign, removed = "-", removed+1
+			case udiff.Insert:
+				sign, added = "+", added+1
+			default:
+				removed, added = removed+1, added+1
+			}
+			lines.WriteString(sign + l.Content)
+			if !strings.HasSuffix(l.Content, "\n") {
+				lines.WriteString("\n\\ No newline at end of file\n")
+			}
+		}
+		fmt.Fprintf(&out, "@@ -%s +%s @@\n%s", span(h.FromLine, removed), span(h.ToLine, added), lines.String())
+	}
+	return out.String()
+}
+
+func span(start, count int) string {
+	switch count {
+	case 0:
+		return fmt.Sprintf("%d,0", start-1)
+	case 1:
+		return fmt.Sprint(start)
+	default:
+		return fmt.Sprintf("%d,%d", start, count)
+	}
+}
+
+// secretLines compares a diff with its masked form, line by line.
+func secretLines(diff, masked string) (unchanged, changed bool) {
+	shown := strings.SplitAfter(masked, "\n")
+	for i, line := range strings.SplitAfter(diff, "\n") {
+		switch {
+		case i < len(shown) && shown[i] == line:
+		case strings.HasPrefix(line, " "):
+			unchanged = true
+		default:
+			changed = true
+		}
+	}
+	return unchanged, changed
+}

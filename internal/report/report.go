@@ -1,0 +1,63 @@
+// Package report renders one result — of check, diff or apply — for people and for machines. It decides nothing: the same
+// [Report] gives the same bytes, and no form of it holds a sensitive value.
+package report
+
+import (
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// Verb is the command whose result is reported.
+type Verb string
+
+// The verbs.
+const (
+	VerbCheck Verb = "check"
+	VerbDiff  Verb = "diff"
+	VerbApply Verb = "apply"
+)
+
+// Result is how it ended for one project, from best to worst.
+type Result string
+
+// The results. Exit codes follow from them, see ExitCode.
+const (
+	ResultCompliant      Result = "compliant"       // nothing to do
+	ResultApplied        Result = "applied"         // done and, where the policy has checks, verified
+	ResultDifferences    Result = "differences"     // differences, violations or held steps remain
+	ResultRolledBack     Result = "rolled back"     // applied, failed verification, everything is as it was
+	ResultRollbackFailed Result = "rollback failed" // a person is needed
+)
+
+// Report is the result of one command over one or more projects, sorted by name.
+type Report struct {
+	Verb     Verb
+	Version  string // of composure
+	Projects []Project
+}
+
+// Project is the result for one project.
+type Project struct {
+	Name      string
+	Directory string   // paths below it are printed relative to it
+	Files     []string // absolute
+	Context   string   // the engine's address and version; empty when none was asked
+	Findings  []policy.Finding
+	Plan      plan.Plan
+	Outcomes  []plan.Outcome // of apply
+	// Remaining are apply's findings after the change; nil when nothing was changed, and then Findings hold.
+	Remaining []policy.Finding
+	Result    Result
+	// Failure says what failed and Restored what was put back (or not), for the last two results. No secrets.
+	Failure  string
+	Restored []string
+	Warnings []string
+	// Others are variables no policy speaks of that differ between the files and the container (--all-variables).
+	Others []Other
+}
+
+// Other is a difference outside every policy.
+type Other struct {
+	Service string
+	plan.Change
+}

@@ -1,0 +1,226 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/composure-dev/composure/internal/redact"
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// Signs of a line besides those of a change.
+const (
+	signHeld      = "!"
+	signCompliant = "="
+	signIdle      = "."
+	signSwap      = "-/+"
+)
+
+// row is one variable of one service with everything that is known of it.
+type row struct {
+	name     string
+	findings []policy.Finding
+	change   *plan.Change // nil when no container is swapped because of it
+}
+
+// group is one service: its variables by name and its swaps in plan order.
+type group struct {
+	service string
+	rows    []row
+	swaps   []plan.Step
+}
+
+// groups sorts a project by service: first those that are swapped, in the order of the rollout, then the others by name.
+func groups(p Project) []group {
+	services := map[string]*group{}
+	order := map[string]int{}
+	at := func(service string) *group {
+		if services[service] == nil {
+			services[service] = &group{service: service}
+			order[service] = len(p.Plan.Steps)
+		}
+		return services[service]
+	}
+	for i, step := range p.Plan.Steps {
+		if step.Verb == plan.VerbSwap {
+			g := at(step.Swap.Service)
+			g.swaps = append(g.swaps, step)
+			order[g.service] = min(order[g.service], i)
+		}
+	}
+	for _, f := range p.Findings {
+		g := at(f.Service)
+		r := g.row(f.Variable)
+		r.findings = append(r.findings, f)
+	}
+	for _, g := range services {
+		g.attachChanges()
+		slices.SortStableFunc(g.rows, func(a, b row) int { return cmp.Compare(a.name, b.name) })
+	}
+	names := slices.SortedFunc(maps.Keys(services), func(a, b string) int {
+		return cmp.Or(cmp.Compare(order[a], order[b]), cmp.Compare(a, b))
+	})
+	sorted := make([]group, len(names))
+	for i, name := range names {
+		sorted[i] = *services[name]
+	}
+	return sorted
+}
+
+func (g *group) row(name string) *row {
+	for i := range g.rows {
+		if g.rows[i].name == name {
+			return &g.rows[i]
+		}
+	}
+	g.rows = append(g.rows, row{name: name})
+	return &g.rows[len(g.rows)-1]
+}
+
+// attachChanges gives each variable that a policy speaks of its change; the others are listed with the swap itself.
+func (g *group) attachChanges() {
+	for _, step := range g.swaps {
+		for _, change := range step.Swap.Changes {
+			if change.Policy == "" {
+				continue
+			}
+			if r := g.row(change.Key); r.change == nil {
+				r.change = &change
+			}
+		}
+	}
+}
+
+func (r row) differs() bool {
+	return r.change != nil || slices.ContainsFunc(r.findings, policy.Finding.Difference)
+}
+
+// idle says why there is no container to compare the variable with; it is empty when there is one, or something differs.
+func (r row) idle() string {
+	for _, f := range r.findings {
+		if f.Verdict == policy.NotCreated && !r.differs() {
+			return f.Message
+		}
+	}
+	return ""
+}
+
+// sign is how the line begins and the word that says the same.
+func (r row) sign() (sign, word string) {
+	if r.change != nil {
+		return string(r.change.Sign), signWord(r.change.Sign)
+	}
+	for _, f := range r.findings {
+		if f.Difference() {
+			return findingSign(f)
+		}
+	}
+	if r.idle() != "" {
+		return signIdle, "idle"
+	}
+	return signCompliant, "ok"
+}
+
+func findingSign(f policy.Finding) (sign, word string) {
+	switch {
+	case f.Held != "", f.Verdict == policy.Conflict, f.Verdict == policy.FilesUnreachable, f.Verdict == policy.OverriddenByEnvironment:
+		return signHeld, "held"
+	case f.Verdict == policy.FileMissing:
+		return string(plan.SignAdd), "add"
+	case f.Verdict == policy.Forbidden:
+		return string(plan.SignRemove), "remove"
+	default:
+		return string(plan.SignChange), "change"
+	}
+}
+
+func signWord(s plan.Sign) string {
+	switch s {
+	case plan.SignAdd:
+		return "add"
+	case plan.SignRemove:
+		return "remove"
+	default:
+		return "change"
+	}
+}
+
+// values says what the variable is and will be: in the container when one is swapped, else in the file.
+func (r row) values() []string {
+	if r.change != nil {
+		return changeValues(*r.change)
+	}
+	for _, f := range r.findings {
+		if f.Fix != nil {
+			return []string{"→ " + showValue(&f.Fix.Text)}
+		}
+	}
+	return nil
+}
+
+func changeValues(c plan.Change) []string {
+	return []string{showValue(c.Old), "→", showValue(c.New)}
+}
+
+func showValue(value *string) string {
+	switch {
+	case value == nil:
+		return "unset"
+	case *value == redact.Mask:
+		return *value
+	default:
+		return quote(*value)
+	}
+}
+
+// longest is how much of a value is shown, in characters.
+const longest = 160
+
+func quote(s string) string {
+	if runes := []rune(s); len(runes) > longest {
+		return strconv.Quote(string(runes[:longest])) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// place says where a finding lies: file:line:column relative to the project, or the container.
+func place(p Project, f policy.Finding) string {
+	switch {
+	case f.Origin != nil:
+		return location(p, *f.Origin)
+	case f.Container != "":
+		return "container " + shortID(f.Container)
+	default:
+		return string(f.Layer)
+	}
+}
+
+func location(p Project, o policy.Origin) string {
+	var at strings.Builder
+	at.WriteString(relative(p, o.File))
+	for _, n := range []int{o.Line, o.Column} {
+		if n == 0 {
+			break
+		}
+		fmt.Fprintf(&at, ":%d", n)
+	}
+	return at.String()
+}
+
+// relative shortens a path below the project's directory.
+func relative(p Project, path string) string {
+	short, err := filepath.Rel(p.Directory, path)
+	if err != nil || p.Directory == "" || short == ".." || strings.HasPrefix(short, ".."+string(filepath.Separator)) {
+		return path
+	}
+	return short
+}
+
+// shortID is the 12 characters people know a container by.
+func shortID(id string) string { return id[:min(len(id), 12)] }

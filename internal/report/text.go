@@ -1,0 +1,366 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// TextOptions are how a report is shown to a person.
+type TextOptions struct {
+	Width int // columns; unified diffs are never wrapped
+	Color bool
+	// Quiet prints only what differs, is held or failed, one per line; Verbose lists what complies too.
+	Quiet, Verbose bool
+	// PlanShown leaves out what the person has just seen and agreed to.
+	PlanShown bool
+}
+
+// Text writes r for people. The last line is the summary.
+func Text(w io.Writer, r Report, o TextOptions) error {
+	p := &printer{w: bufio.NewWriter(w), TextOptions: o}
+	for i, project := range r.Projects {
+		s := section{printer: p, verb: r.Verb, project: masked(project)}
+		if o.Quiet {
+			s.quiet(len(r.Projects) > 1)
+			continue
+		}
+		if i > 0 {
+			p.line("")
+		}
+		s.print(len(r.Projects) > 1)
+	}
+	if !o.Quiet {
+		p.line("")
+		p.text("", summary(r.Verb, r.Projects))
+	}
+	return p.w.Flush()
+}
+
+// section is one project being printed.
+type section struct {
+	*printer
+	verb    Verb
+	project Project
+}
+
+func (s section) print(several bool) {
+	s.header()
+	if !s.PlanShown {
+		for _, g := range groups(s.project) {
+			s.group(g)
+		}
+		s.others()
+		if s.verb != VerbCheck {
+			s.checks()
+			s.files()
+		}
+		s.held()
+	}
+	s.outcomes()
+	s.failure()
+	for _, warning := range s.project.Warnings {
+		s.text("warning: ", warning)
+	}
+	if several {
+		s.line("")
+		s.text("", projectSummary(s.verb, s.project))
+	}
+}
+
+func (s section) title(words string) {
+	s.line("")
+	s.line(s.paint(bold, words))
+}
+
+func (s section) header() {
+	s.line(s.paint(bold, "project "+s.project.Name) + "  " + printable(s.project.Directory))
+	if len(s.project.Files) > 0 {
+		names := make([]string, len(s.project.Files))
+		for i, file := range s.project.Files {
+			names[i] = relative(s.project, file)
+		}
+		s.text("  files   ", strings.Join(names, ", "))
+	}
+	if s.project.Context != "" {
+		s.text("  engine  ", s.project.Context)
+	}
+}
+
+// group prints one service: its variables, then the containers that are swapped because of them.
+func (s section) group(g group) {
+	listed := slices.DeleteFunc(slices.Clone(g.rows), func(r row) bool { return !r.differs() && !s.Verbose })
+	compliant, idle := 0, map[string]int{}
+	for _, r := range g.rows {
+		switch {
+		case r.idle() != "":
+			idle[r.idle()]++
+		case !r.differs():
+			compliant++
+		}
+	}
+	if len(listed) == 0 && len(idle) == 0 && len(g.swaps) == 0 {
+		return
+	}
+	s.title("service " + g.service)
+	column := 0
+	for _, r := range listed {
+		column = max(column, width(r.name))
+	}
+	for _, r := range listed {
+		s.row(r, min(column, s.Width/2))
+	}
+	for _, swap := range g.swaps {
+		s.swap(swap)
+	}
+	if s.Verbose {
+		return
+	}
+	for _, reason := range slices.Sorted(maps.Keys(idle)) {
+		s.text(fmt.Sprintf("  %s %s: ", signIdle, plural(idle[reason], "variable")), reason)
+	}
+	if compliant > 0 {
+		s.line(fmt.Sprintf("  %s %s compliant", signCompliant, plural(compliant, "variable")))
+	}
+}
+
+func (s section) row(r row, column int) {
+	sign, word := r.sign()
+	s.variable(2, sign, word, pad(r.name, column), r.values())
+	places := 0
+	for _, f := range r.findings {
+		if f.Difference() || s.Verbose {
+			places = max(places, width(place(s.project, f)))
+		}
+	}
+	for _, f := range r.findings {
+		if f.Difference() || s.Verbose {
+			s.finding(f, min(places, s.Width/2))
+		}
+	}
+	if len(r.findings) == 0 {
+		s.text("      ", r.change.Cause)
+	}
+}
+
+// variable prints "+ NAME  add  old → new"; values that do not fit stand below.
+func (s section) variable(indent int, sign, word, name string, values []string) {
+	head := strings.Repeat(" ", indent) + sign + " " + name + "  " + pad(word, len("change"))
+	hang := indent + 4
+	if len(values) > 0 {
+		head += "  "
+	}
+	if width(head)+width(strings.Join(values, " ")) > s.Width && width(head) > s.Width/2 && len(values) > 0 {
+		s.block(block{head: head, color: signColor(sign)})
+		head = strings.Repeat(" ", hang)
+	}
+	s.block(block{head: head, color: signColor(sign), hang: hang, words: values})
+}
+
+func signColor(sign string) color {
+	switch sign {
+	case string(plan.SignAdd):
+		return green
+	case string(plan.SignRemove):
+		return red
+	case string(plan.SignChange), signSwap, signHeld:
+		return yellow
+	default:
+		return plain
+	}
+}
+
+// finding prints the cause: where, the verdict, why, and which policy wants it.
+func (s section) finding(f policy.Finding, column int) {
+	verdict := string(f.Verdict)
+	if f.Severity != policy.SeverityError && f.Severity != "" {
+		verdict += ", " + string(f.Severity)
+	}
+	if f.Message != "" {
+		verdict += ":"
+	}
+	head := "      " + pad(place(s.project, f), column) + "  "
+	words := append(words(verdict+" "+f.Message), "(policy "+f.Policy+")")
+	s.block(block{head: head, hang: width(head), words: words})
+	if len(s.project.Plan.Held) > 0 || f.Held == "" {
+		return
+	}
+	s.text("      held: ", f.Held)
+	if f.Hint != "" {
+		s.text("      next: ", f.Hint)
+	}
+}
+
+func (s section) swap(step plan.Step) {
+	head := fmt.Sprintf("  %s swap %s (%s)  ", signSwap, step.Swap.Container, shortID(step.Swap.ContainerID))
+	s.block(block{head: head, color: signColor(signSwap), hang: 6, words: words(step.Cause)})
+	var along []plan.Change
+	for _, change := range step.Swap.Changes {
+		if change.Policy == "" {
+			along = append(along, change)
+		}
+	}
+	if len(along) == 0 {
+		return
+	}
+	s.text("      ", "this swap also changes, because the compose files say so:")
+	s.changes(6, along)
+}
+
+func (s section) changes(indent int, changes []plan.Change) {
+	column := 0
+	for _, c := range changes {
+		column = max(column, width(c.Key))
+	}
+	for _, c := range changes {
+		s.variable(indent, string(c.Sign), signWord(c.Sign), pad(c.Key, min(column, s.Width/2)), changeValues(c))
+	}
+}
+
+func (s section) others() {
+	if len(s.project.Others) == 0 {
+		return
+	}
+	s.title("other variables, which no policy speaks of")
+	for i := 0; i < len(s.project.Others); {
+		service := s.project.Others[i].Service
+		var changes []plan.Change
+		for ; i < len(s.project.Others) && s.project.Others[i].Service == service; i++ {
+			changes = append(changes, s.project.Others[i].Change)
+		}
+		s.line("  service " + service)
+		s.changes(4, changes)
+	}
+}
+
+func (s section) checks() {
+	steps := s.project.Plan.Of(plan.VerbCheck)
+	if len(steps) == 0 {
+		return
+	}
+	s.title("checks, after the last swap")
+	for _, step := range steps {
+		s.block(block{head: "  ", hang: 4, words: append(words(step.Object), "("+step.Cause+")")})
+	}
+}
+
+func (s section) files() {
+	patches := s.project.Plan.Of(plan.VerbPatch)
+	if len(patches) == 0 {
+		return
+	}
+	s.title("files")
+	for _, step := range patches {
+		for line := range strings.Lines(step.Diff) {
+			line = strings.TrimRight(line, "\r\n")
+			// A line of the file keeps its spaces, so that the diff stays one.
+			_, _ = s.w.WriteString(s.paint(diffColor(line), printable(line)) + "\n")
+		}
+	}
+}
+
+func diffColor(line string) color {
+	switch {
+	case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
+		return bold
+	case strings.HasPrefix(line, "@@"):
+		return cyan
+	case strings.HasPrefix(line, "+"):
+		return green
+	case strings.HasPrefix(line, "-"):
+		return red
+	default:
+		return plain
+	}
+}
+
+func (s section) held() {
+	if len(s.project.Plan.Held) == 0 {
+		return
+	}
+	s.title("held, for a person to decide")
+	for _, hold := range s.project.Plan.Held {
+		s.block(block{
+			head: fmt.Sprintf("  %s %s: ", signHeld, hold.Object), color: yellow, hang: 4,
+			words: words(hold.Reason),
+		})
+		if hold.Next != "" {
+			s.text("      next: ", hold.Next)
+		}
+	}
+}
+
+func (s section) outcomes() {
+	if len(s.project.Outcomes) == 0 {
+		return
+	}
+	s.title("outcomes")
+	column := 0
+	for _, outcome := range s.project.Outcomes {
+		column = max(column, width(string(outcome.Result)))
+	}
+	for _, outcome := range s.project.Outcomes {
+		what := s.stepName(outcome.Step)
+		if outcome.Result != plan.ResultSkipped {
+			what += ", " + elapsed(outcome.DurationMs)
+		}
+		if outcome.Detail != "" {
+			what += ": " + shortIDs(outcome.Detail)
+		}
+		s.block(block{
+			head: "  " + pad(string(outcome.Result), column) + "  ", color: resultColor(outcome.Result), hang: column + 4,
+			words: words(what),
+		})
+		if outcome.Error != "" {
+			s.text(strings.Repeat(" ", column+4), shortIDs(outcome.Error))
+		}
+	}
+}
+
+func resultColor(r plan.Result) color {
+	switch r {
+	case plan.ResultDone:
+		return green
+	case plan.ResultFailed, plan.ResultNotUndone:
+		return red
+	default:
+		return yellow
+	}
+}
+
+// stepName is a step in words: "swap app (shop-app-1)". An outcome of no step of the plan is named by its own id.
+func (s section) stepName(id string) string {
+	for _, step := range s.project.Plan.Steps {
+		if step.ID == id {
+			return string(step.Verb) + " " + step.Object
+		}
+	}
+	return id
+}
+
+func elapsed(ms int64) string {
+	if ms < 1000 {
+		return fmt.Sprintf("%d ms", ms)
+	}
+	return fmt.Sprintf("%.1f s", (time.Duration(ms) * time.Millisecond).Seconds())
+}
+
+func (s section) failure() {
+	if s.project.Failure == "" && len(s.project.Restored) == 0 {
+		return
+	}
+	s.line("")
+	if s.project.Failure != "" {
+		s.block(block{head: "failed: ", color: red, hang: 8, words: words(shortIDs(s.project.Failure))})
+	}
+	for _, line := range s.project.Restored {
+		s.text("  ", shortIDs(line))
+	}
+}

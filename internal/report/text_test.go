@@ -1,0 +1,121 @@
+package report
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/*.golden")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+func reports() map[string]Report {
+	return map[string]Report{
+		"check": checkReport(), "diff": diffReport(), "applied": appliedReport(), "rolled-back": rolledBackReport(),
+		"rollback-failed": rollbackFailedReport(), "held": heldReport(), "nothing": nothingReport(), "kept": keptReport(),
+	}
+}
+
+func TestText(t *testing.T) {
+	for name, r := range reports() {
+		for _, columns := range []int{80, 120} {
+			t.Run(fmt.Sprintf("%s-%d", name, columns), func(t *testing.T) {
+				var out bytes.Buffer
+				if err := Text(&out, r, TextOptions{Width: columns}); err != nil {
+					t.Fatal(err)
+				}
+				golden(t, fmt.Sprintf("%s-%d", name, columns), out.Bytes())
+			})
+		}
+	}
+}
+
+func TestTextOptions(t *testing.T) {
+	several := diffReport()
+	second := nothingReport().Projects[0]
+	second.Name = "shop-staging"
+	several.Projects = append(several.Projects, second)
+
+	tests := map[string]struct {
+		report  Report
+		options TextOptions
+	}{
+		"quiet-check":       {checkReport(), TextOptions{Quiet: true}},
+		"quiet-diff":        {several, TextOptions{Quiet: true}},
+		"quiet-applied":     {appliedReport(), TextOptions{Quiet: true}},
+		"quiet-rolled-back": {rolledBackReport(), TextOptions{Quiet: true}},
+		"verbose-diff":      {diffReport(), TextOptions{Verbose: true}},
+		"color-diff":        {diffReport(), TextOptions{Color: true}},
+		"plan-shown":        {appliedReport(), TextOptions{PlanShown: true}},
+		"several":           {several, TextOptions{}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			tc.options.Width = 100
+			var out bytes.Buffer
+			if err := Text(&out, tc.report, tc.options); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, out.Bytes())
+		})
+	}
+}
+
+// TestTextFitsWidth looks at everything but unified diffs: no line with a space to break at is longer than the width.
+func TestTextFitsWidth(t *testing.T) {
+	for name, r := range reports() {
+		for i := range r.Projects {
+			for j := range r.Projects[i].Plan.Steps {
+				r.Projects[i].Plan.Steps[j].Diff = ""
+			}
+		}
+		for columns := 60; columns <= 140; columns += 10 {
+			var out bytes.Buffer
+			if err := Text(&out, r, TextOptions{Width: columns}); err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(out.String()) {
+				line = strings.TrimSuffix(line, "\n")
+				if width(line) > columns && len(strings.Fields(line)) > 4 {
+					t.Errorf("%s: %d columns at width %d: %s", name, width(line), columns, line)
+				}
+			}
+		}
+	}
+}
+
+// TestTextControlCharacters: what a container logged must not move the cursor of whoever reads the report.
+func TestTextControlCharacters(t *testing.T) {
+	r := rolledBackReport()
+	r.Projects[0].Failure = "log: \x1b[2J\x1b]0;title\a\rgone"
+	r.Projects[0].Plan.Steps[0].Diff = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-\x1b[2J\n+\u009b2J\n"
+	var out bytes.Buffer
+	if err := Text(&out, r, TextOptions{Width: 80}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(out.String(), "\x1b\a\r\u009b") {
+		t.Errorf("control characters in %q", out.String())
+	}
+}
