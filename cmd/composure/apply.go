@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/composure-dev/composure/controller"
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/report"
+)
+
+const applyExample = `  composure apply                                 # shows the diff and asks
+  composure apply --yes                           # without a terminal: in CI, in a script
+  composure apply --files-only --yes              # patch the files, touch no container
+  composure diff -o json > plan.json && composure apply --plan plan.json --yes`
+
+// applyFlags are apply's own.
+type applyFlags struct {
+	flags
+	filesOnly bool
+	dryRun    bool
+	plan      string
+	yes       bool
+	// shown is set once the person has seen the plan.
+	shown bool
+}
+
+func newApply(in invocation) *cobra.Command {
+	var f applyFlags
+	cmd := &cobra.Command{
+		Use: "apply [flags]", Example: applyExample, Args: noArguments,
+		Short: "Patch the files, swap the containers that differ, verify, or put everything back",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.dryRun {
+				return runDiff(cmd.Context(), in, &f.flags)
+			}
+			return f.run(cmd.Context(), in)
+		},
+	}
+	cmd.Flags().BoolVar(&f.filesOnly, "files-only", false, "patch the files and touch no container; needs no engine")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "the same as: composure diff")
+	cmd.Flags().StringVar(&f.plan, "plan", "", "do what this report of diff -o json says, or nothing when it is stale")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask; needed without a terminal")
+	f.register(cmd, formatText, formatJSON)
+	return cmd
+}
+
+func (f *applyFlags) run(ctx context.Context, in invocation) error {
+	options := controller.ApplyOptions{FilesOnly: f.filesOnly, Progress: f.progress(in)}
+	if !f.yes {
+		if !isTerminal(in.stdin) || !isTerminal(in.stderr) {
+			return hint.Wrap(errors.New("apply asks before it changes anything, and there is no terminal to ask on"), "add --yes, or look first: composure diff")
+		}
+		options.Confirm = func(planned report.Report) (bool, error) { return f.confirm(ctx, in, planned) }
+	}
+	if f.plan != "" {
+		saved, err := os.ReadFile(f.plan)
+		if err != nil {
+			return hint.Wrap(fmt.Errorf("read saved plan: %w", err), "make one with: composure diff -o json > "+f.plan)
+		}
+		options.SavedPlan = saved
+	}
+	result, err := controller.Apply(ctx, f.config(in), options)
+	if err != nil && len(result.Projects) == 0 {
+		return err
+	}
+	text := f.textOptions(in, in.stdout)
+	text.PlanShown = f.shown && isTerminal(in.stdout)
+	// A report that comes with an error tells what was done before it.
+	if printed := f.print(in, result, text); err == nil {
+		return printed
+	}
+	return err
+}
+
+func (f *applyFlags) progress(in invocation) func(string) {
+	if f.quiet {
+		return func(string) {}
+	}
+	return func(line string) { fmt.Fprintln(in.stderr, line) }
+}
+
+// confirm shows the plan and asks. The answer is no unless it is yes.
+func (f *applyFlags) confirm(ctx context.Context, in invocation, planned report.Report) (bool, error) {
+	f.shown = true
+	options := f.textOptions(in, in.stderr)
+	options.Quiet = false
+	if err := report.Text(in.stderr, planned, options); err != nil {
+		return false, err
+	}
+	fmt.Fprintf(in.stderr, "\n%s [y/N] ", question(planned))
+	answers := make(chan string, 1)
+	go func() {
+		// A line that cannot be read is no yes.
+		line, _ := bufio.NewReader(in.stdin).ReadString('\n')
+		answers <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case answer := <-answers:
+		return answer == "y" || answer == "yes", nil
+	}
+}
+
+func question(planned report.Report) string {
+	var names, engines []string
+	for _, p := range planned.Projects {
+		names = append(names, p.Name)
+		if p.Context != "" {
+			engines = []string{p.Context}
+		}
+	}
+	if len(engines) == 0 {
+		return fmt.Sprintf("Patch the files of %s?", strings.Join(names, ", "))
+	}
+	return fmt.Sprintf("Apply this to %s on %s?", strings.Join(names, ", "), engines[0])
+}

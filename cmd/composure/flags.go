@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+
+	"github.com/composure-dev/composure/controller"
+	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/policy"
+)
+
+// The output formats.
+const (
+	formatText  = "text"
+	formatJSON  = "json"
+	formatPatch = "patch"
+)
+
+// flags are those that check, diff and apply have in common.
+type flags struct {
+	policies   []string
+	project    compose.Options
+	all        bool
+	services   []string
+	allowRoots []string
+	stateDir   string
+	variables  bool
+	format     string
+	failOn     string
+	quiet      bool
+	verbose    int
+}
+
+func (f *flags) register(cmd *cobra.Command, formats ...string) {
+	set := cmd.Flags()
+	set.SortFlags = false
+	set.StringArrayVarP(&f.policies, "policy", "P", nil, "policy file or folder, repeatable (default: composure/ beside the compose file)")
+	set.StringArrayVarP(&f.project.Files, "file", "f", nil, "compose file, repeatable (default: as docker compose finds it)")
+	set.StringVarP(&f.project.Name, "project-name", "p", "", "project name")
+	set.StringVar(&f.project.ProjectDirectory, "project-directory", "", "project directory (default: that of the first compose file)")
+	set.StringArrayVar(&f.project.EnvFiles, "env-file", nil, "env file for interpolation, repeatable (default: .env)")
+	set.StringArrayVar(&f.project.Profiles, "profile", nil, "profile to turn on, repeatable")
+	set.BoolVar(&f.all, "all", false, "every running project of the engine")
+	set.StringArrayVar(&f.services, "service", nil, "only this service, repeatable")
+	set.StringArrayVar(&f.allowRoots, "allow-root", nil, "further folder in which files may be read by label and written, repeatable")
+	set.StringVar(&f.stateDir, "state-dir", "", "folder for records of changes (default: /var/lib/composure as root, else $XDG_STATE_HOME/composure)")
+	set.BoolVar(&f.variables, "all-variables", false, "also list differing variables that no policy speaks of")
+	set.StringVarP(&f.format, "output", "o", formatText, "output format: "+strings.Join(formats, ", "))
+	set.StringVar(&f.failOn, "fail-on", string(policy.SeverityError), "least severity that makes a difference exit with 1: error, warning")
+	set.BoolVarP(&f.quiet, "quiet", "q", false, "print only what differs, one per line")
+	set.CountVarP(&f.verbose, "verbose", "v", "list what complies too, and log to stderr; -vv logs more")
+	set.BoolP("help", "h", false, "show this help")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return f.validate(cmd, formats) }
+}
+
+func (f *flags) validate(cmd *cobra.Command, formats []string) error {
+	severities := []string{string(policy.SeverityError), string(policy.SeverityWarning)}
+	switch {
+	case !slices.Contains(formats, f.format):
+		return usage(cmd, fmt.Errorf("--output %q: must be one of %s", f.format, strings.Join(formats, ", ")), "")
+	case !slices.Contains(severities, f.failOn):
+		return usage(cmd, fmt.Errorf("--fail-on %q: must be one of %s", f.failOn, strings.Join(severities, ", ")), "")
+	case f.quiet && f.verbose > 0:
+		return usage(cmd, errors.New("--quiet and --verbose exclude each other"), "")
+	case f.all && (len(f.project.Files) > 0 || f.project.Name != ""):
+		return usage(cmd, errors.New("--all and a project of your own (--file, --project-name) exclude each other"), "")
+	}
+	return nil
+}
+
+// config is what the flags and the surroundings ask of the controller.
+func (f *flags) config(in invocation) controller.Config {
+	project := f.project
+	project.Directory, project.Environ = in.directory, in.environ
+	return controller.Config{
+		Policies: f.policies, Project: project, All: f.all, Services: f.services, AllowRoots: f.allowRoots,
+		StateDir: f.records(in), OtherVariables: f.variables, Version: buildOf().Version, Open: in.openEngine, Log: f.log(in),
+	}
+}
+
+// openEngine finds the engine as the docker command does.
+func (in invocation) openEngine(context.Context) (controller.Engine, error) {
+	client, err := engine.Open(engine.ClientOptions{
+		Host: in.getenv("DOCKER_HOST"), Context: in.getenv("DOCKER_CONTEXT"), ConfigDir: in.getenv("DOCKER_CONFIG"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+// records is the folder that holds the records of changes.
+func (f *flags) records(in invocation) string {
+	switch {
+	case f.stateDir != "":
+		return f.stateDir
+	case os.Geteuid() == 0:
+		return "/var/lib/composure"
+	case filepath.IsAbs(in.getenv("XDG_STATE_HOME")):
+		return filepath.Join(in.getenv("XDG_STATE_HOME"), "composure")
+	default:
+		return filepath.Join(in.getenv("HOME"), ".local", "state", "composure")
+	}
+}
+
+func (f *flags) log(in invocation) logr.Logger {
+	if f.verbose == 0 {
+		return logr.Discard()
+	}
+	level := slog.LevelInfo
+	if f.verbose > 1 {
+		level = slog.LevelDebug
+	}
+	return logr.FromSlogHandler(slog.NewTextHandler(in.stderr, &slog.HandlerOptions{Level: level}))
+}

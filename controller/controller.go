@@ -1,0 +1,273 @@
+// Package controller brings the pieces together for one run: which policies, which projects, which engine; and one report.
+package controller
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/report"
+	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile"
+)
+
+// Engine is all views of one Docker Engine. Only Apply uses more than the Reader in it.
+type Engine interface {
+	engine.Reader
+	engine.Writer
+	engine.Prober
+}
+
+// Config says what to look at. The zero value of a field means what the flag's absence means.
+type Config struct {
+	Policies       []string // files and folders; empty: "composure" beside the compose file
+	Project        compose.Options
+	All            bool     // every running project of the engine
+	Services       []string // restrict to these
+	AllowRoots     []string // where files may be read by label and written through symlinks, beside the project's own folders
+	StateDir       string   // of transaction records
+	OtherVariables bool     // list differences that no policy speaks of
+	Version        string
+	Open           func(context.Context) (Engine, error) // called only when an engine is needed
+	Log            logr.Logger
+}
+
+// ApplyOptions are what apply is told beyond Config.
+type ApplyOptions struct {
+	FilesOnly bool
+	// SavedPlan is the JSON report of an earlier diff; apply refuses when the plan would be another one now.
+	SavedPlan []byte
+	// Confirm is shown the plan before the first write; nil means yes.
+	Confirm func(report.Report) (bool, error)
+	// Progress is told one line for each thing done.
+	Progress func(string)
+}
+
+// Check judges the files alone. It opens no engine and writes nothing.
+func Check(ctx context.Context, c Config) (report.Report, error) {
+	if c.All {
+		return report.Report{}, hint.Wrap(errors.New("check judges the files of one project; --all needs an engine"), "use: composure diff --all")
+	}
+	_, proposals, err := c.propose(ctx, nil)
+	if err != nil {
+		return report.Report{}, err
+	}
+	return c.report(report.VerbCheck, proposals), nil
+}
+
+// Diff judges files and containers and plans what apply would do. It writes nothing.
+func Diff(ctx context.Context, c Config) (report.Report, error) {
+	opened, err := c.Open(ctx)
+	if err != nil {
+		return report.Report{}, err
+	}
+	_, proposals, err := c.propose(ctx, opened)
+	if err != nil {
+		return report.Report{}, err
+	}
+	return c.report(report.VerbDiff, proposals), nil
+}
+
+// Apply does what Diff plans, project after project, and verifies it or puts everything back. A canceled ctx ends it after the
+// project at hand has been put in order; the report then comes with ctx's error.
+func Apply(ctx context.Context, c Config, o ApplyOptions) (report.Report, error) {
+	var opened Engine
+	var reader engine.Reader
+	if !o.FilesOnly {
+		var err error
+		if opened, err = c.Open(ctx); err != nil {
+			return report.Report{}, err
+		}
+		reader = opened
+	}
+	sources, proposals, err := c.propose(ctx, reader)
+	if err != nil {
+		return report.Report{}, err
+	}
+	planned := c.report(report.VerbDiff, proposals)
+	if err := stale(planned, o.SavedPlan); err != nil {
+		return report.Report{}, err
+	}
+	if proceed, err := confirmed(planned, o.Confirm); err != nil || !proceed {
+		planned.Verb = report.VerbApply
+		return planned, err
+	}
+	applied := report.Report{Verb: report.VerbApply, Version: c.Version}
+	for i, proposal := range proposals {
+		project, err := c.apply(ctx, opened, sources[i], proposal, o)
+		if err != nil {
+			return applied, err
+		}
+		applied.Projects = append(applied.Projects, project)
+		if ctx.Err() != nil && project.Result != report.ResultRollbackFailed {
+			return applied, ctx.Err()
+		}
+	}
+	return applied, nil
+}
+
+// confirmed asks only when there is something to do.
+func confirmed(planned report.Report, ask func(report.Report) (bool, error)) (bool, error) {
+	something := slices.ContainsFunc(planned.Projects, func(p report.Project) bool { return len(p.Plan.Steps) > 0 })
+	if ask == nil || !something {
+		return true, nil
+	}
+	return ask(planned)
+}
+
+func (c Config) apply(ctx context.Context, opened Engine, src reconcile.Source, proposal reconcile.Proposal, o ApplyOptions) (report.Project, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return report.Project{}, fmt.Errorf("read the host's name: %w", err)
+	}
+	executor := &reconcile.Executor{
+		Store: state.Store{Dir: c.StateDir}, Roots: c.roots(proposal.Snapshot.Project), Host: host, NewID: newID, Alive: alive,
+		Progress: o.Progress, Log: c.Log,
+	}
+	if opened != nil {
+		executor.Writer, executor.Prober = opened, opened
+	}
+	applied, err := executor.Apply(ctx, src, proposal.Plan)
+	if err != nil {
+		return report.Project{}, err
+	}
+	project := c.project(proposal)
+	project.Outcomes, project.Failure, project.Restored = applied.Outcomes, applied.Failure, applied.Restored
+	switch applied.Result {
+	case reconcile.ResultNothing:
+	case reconcile.ResultRolledBack:
+		project.Result = report.ResultRolledBack
+	case reconcile.ResultRollbackFailed:
+		project.Result = report.ResultRollbackFailed
+	case reconcile.ResultKept:
+		project.Result = report.ResultDifferences
+	case reconcile.ResultCommitted:
+		lookAgain(ctx, src, &project)
+	}
+	return project, nil
+}
+
+// lookAgain judges the project after a commit: what is held, or came back, is still a difference.
+func lookAgain(ctx context.Context, src reconcile.Source, project *report.Project) {
+	after, err := reconcile.Propose(context.WithoutCancel(ctx), src)
+	if err != nil {
+		project.Result = report.ResultDifferences
+		project.Failure = "the change is done, but the project could not be looked at again: " + err.Error()
+		return
+	}
+	project.Remaining, project.Result = after.Findings, report.ResultApplied
+	if judge(after) == report.ResultDifferences {
+		project.Result = report.ResultDifferences
+	}
+}
+
+func (c Config) report(verb report.Verb, proposals []reconcile.Proposal) report.Report {
+	r := report.Report{Verb: verb, Version: c.Version}
+	for _, proposal := range proposals {
+		r.Projects = append(r.Projects, c.project(proposal))
+	}
+	return r
+}
+
+func (c Config) project(p reconcile.Proposal) report.Project {
+	project := report.Project{
+		Name: p.Snapshot.Name, Directory: p.Snapshot.Directory, Findings: p.Findings, Plan: p.Plan,
+		Result: judge(p), Warnings: slices.Clone(p.Snapshot.Warnings),
+	}
+	if p.Snapshot.Project != nil {
+		for _, file := range p.Snapshot.Project.Files {
+			project.Files = append(project.Files, file.Path)
+		}
+	}
+	if info := p.Snapshot.Engine; info.APIVersion != "" {
+		project.Context = fmt.Sprintf("Docker Engine %s (API %s) at %s", info.ServerVersion, info.APIVersion, info.Host)
+	}
+	if len(p.Policies) == 0 {
+		project.Warnings = append(project.Warnings, "no policy selects a service of this project: nothing was judged")
+	}
+	if !c.OtherVariables {
+		return project
+	}
+	for _, service := range p.Snapshot.ServiceNames() {
+		for _, change := range p.Others[service] {
+			project.Others = append(project.Others, report.Other{Service: service, Change: change})
+		}
+	}
+	return project
+}
+
+func judge(p reconcile.Proposal) report.Result {
+	differs := slices.ContainsFunc(p.Findings, policy.Finding.Difference)
+	if differs || !p.Plan.Empty() {
+		return report.ResultDifferences
+	}
+	return report.ResultCompliant
+}
+
+// stale compares the plan in a saved report with the one of now, as both are printed.
+func stale(planned report.Report, saved []byte) error {
+	if saved == nil {
+		return nil
+	}
+	var now bytes.Buffer
+	if err := report.JSON(&now, planned); err != nil {
+		return err
+	}
+	type printed struct {
+		Kind string `json:"kind"`
+		Plan any    `json:"plan"`
+	}
+	var was, is printed
+	if err := json.Unmarshal(saved, &was); err != nil || was.Kind != "Report" {
+		return hint.Wrap(errors.New("the saved plan is not a report"), "make one with: composure diff -o json")
+	}
+	if err := json.Unmarshal(now.Bytes(), &is); err != nil {
+		return fmt.Errorf("decode the plan: %w", err)
+	}
+	if !reflect.DeepEqual(was.Plan, is.Plan) {
+		return hint.Wrap(errors.New("the saved plan is stale: "+reconcile.ErrMoved.Error()), "make a new one with: composure diff -o json")
+	}
+	return nil
+}
+
+// newID is a name for a transaction that sorts by time and is unique without anybody's help.
+func newID() string {
+	random := make([]byte, 4)
+	rand.Read(random) // never fails, see crypto/rand
+	return time.Now().UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(random)
+}
+
+// alive reports whether a process of this machine exists, be it another user's.
+func alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
+
+// roots are the folders in which files may be written: those of the project's own files, and what --allow-root adds.
+func (c Config) roots(project *compose.Project) []string {
+	roots := slices.Clone(c.AllowRoots)
+	if project == nil {
+		return roots
+	}
+	roots = append(roots, project.Directory)
+	for _, file := range project.Files {
+		roots = append(roots, filepath.Dir(file.Path))
+	}
+	return roots
+}

@@ -1,0 +1,158 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile"
+)
+
+// DefaultPolicies is the folder beside the compose file where policies are looked for.
+const DefaultPolicies = "composure"
+
+// propose observes and plans each project. The two lists belong together index by index.
+func (c Config) propose(ctx context.Context, reader engine.Reader) ([]reconcile.Source, []reconcile.Proposal, error) {
+	sources, err := c.sources(ctx, reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	var proposals []reconcile.Proposal
+	for _, src := range sources {
+		proposal, err := reconcile.Propose(ctx, src)
+		if err != nil {
+			return nil, nil, err
+		}
+		proposals = append(proposals, proposal)
+	}
+	return sources, proposals, nil
+}
+
+func (c Config) sources(ctx context.Context, reader engine.Reader) ([]reconcile.Source, error) {
+	if c.All {
+		return c.running(ctx, reader)
+	}
+	paths := c.Policies
+	if len(paths) == 0 {
+		project, err := compose.Load(ctx, c.Project)
+		if err != nil {
+			return nil, err
+		}
+		paths = []string{filepath.Join(project.Directory, DefaultPolicies)}
+	}
+	policies, err := readPolicies(paths, len(c.Policies) == 0)
+	if err != nil {
+		return nil, err
+	}
+	return []reconcile.Source{{Compose: c.Project, Policies: policies, Services: c.Services, Reader: reader}}, nil
+}
+
+// running makes a source of every project that the engine's containers name in their labels. Labels are strangers' input: files
+// outside the allowed roots are not read, and then the project is judged by its containers alone.
+func (c Config) running(ctx context.Context, reader engine.Reader) ([]reconcile.Source, error) {
+	if len(c.Policies) == 0 {
+		return nil, hint.Wrap(errors.New("--all has no compose file beside which policies could lie"), "name them with --policy")
+	}
+	policies, err := readPolicies(c.Policies, false)
+	if err != nil {
+		return nil, err
+	}
+	containers, err := reader.List(ctx, engine.LabelProject)
+	if err != nil {
+		return nil, fmt.Errorf("list the running projects: %w", err)
+	}
+	projects := map[string]map[string]string{}
+	for _, container := range containers {
+		if container.Label(engine.LabelOneoff) != "True" {
+			projects[container.Label(engine.LabelProject)] = container.Config.Labels
+		}
+	}
+	var sources []reconcile.Source
+	for _, name := range slices.Sorted(maps.Keys(projects)) {
+		src := reconcile.Source{Policies: policies, Reader: reader}
+		src.Compose, err = compose.FromLabels(projects[name], c.AllowRoots, c.Project.Environ)
+		if unreachable, ok := errors.AsType[*compose.Unreachable](err); ok {
+			src.Unreachable, src.Compose.Name = unreachable.Reason, name
+			err = nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, src)
+	}
+	return sources, nil
+}
+
+// readPolicies reads files and folders (their *.yaml and *.yml, not deeper). A place without a policy is an error: a run that judges
+// nothing must not look like one that found nothing wrong.
+func readPolicies(paths []string, isDefault bool) ([]policy.Policy, error) {
+	var policies []policy.Policy
+	var problems policy.Problems
+	for _, path := range paths {
+		names, err := policyFiles(path, isDefault)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			file, err := files.Read(name)
+			if err != nil {
+				return nil, fmt.Errorf("read policy: %w", err)
+			}
+			parsed, err := policy.Parse(name, file.Content)
+			if found, ok := errors.AsType[policy.Problems](err); ok {
+				problems = append(problems, found...)
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			policies = append(policies, parsed...)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return policies, policy.Unique(policies)
+}
+
+func policyFiles(path string, isDefault bool) ([]string, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("no policy: %s does not exist", path)
+		if isDefault {
+			return nil, hint.Wrap(err, "name a policy with --policy FILE, or put policies into the folder "+DefaultPolicies+" beside the compose file")
+		}
+		return nil, hint.Wrap(err, "check the path given with --policy")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("read policy folder: %w", err)
+	}
+	var names []string
+	for _, entry := range entries {
+		extension := strings.ToLower(filepath.Ext(entry.Name()))
+		if !entry.IsDir() && (extension == ".yaml" || extension == ".yml") {
+			names = append(names, filepath.Join(path, entry.Name()))
+		}
+	}
+	if len(names) == 0 {
+		return nil, hint.Wrap(fmt.Errorf("no policy: folder %s holds no .yaml file", path), "put an EnvironmentPolicy into it, or name another place with --policy")
+	}
+	return names, nil
+}
