@@ -148,11 +148,7 @@ func (v *verifier) log(ctx context.Context, c policy.LogCheck) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	started, err := time.Parse(time.RFC3339Nano, target.State.StartedAt)
-	if err != nil {
-		return "", fmt.Errorf("start of container %s: %w", target.CleanName(), err)
-	}
-	lines, err := v.reader.Logs(ctx, target.ID, started, -1)
+	lines, err := v.reader.Logs(ctx, target.ID, target.RunSince(), -1)
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 )
@@ -38,6 +39,21 @@ func Healthy(c Container) error {
 		return fmt.Errorf("its health is %s", health)
 	}
 	return nil
+}
+
+// RunSince is an instant before the first log line of the present run and after the last one of the run before. StartedAt is not
+// that: the engine takes it when the process runs already, and a quick one has logged by then.
+func (c Container) RunSince() time.Time {
+	if c.State != nil {
+		if ended, err := time.Parse(time.RFC3339Nano, c.State.FinishedAt); err == nil && ended.Year() > 1 {
+			return ended
+		}
+	}
+	created, err := time.Parse(time.RFC3339Nano, c.Created)
+	if err != nil {
+		return time.Time{}
+	}
+	return created
 }
 
 // Env is Config.Env as a map; a nil value is a bare KEY, which hides the image's.
