@@ -177,7 +177,8 @@ func rollbackFailedReport() Report {
 	p := &r.Projects[0]
 	p.Result = ResultRollbackFailed
 	p.Outcomes[1].Result, p.Outcomes[1].Error = plan.ResultNotUndone, "start container: port 8000 is already allocated"
-	p.Restored = []string{"file compose.yaml is byte-identical again", "NOT restored: container shop-beat-1; run: docker start shop-beat-1"}
+	p.Restored = []string{"file compose.yaml is byte-identical again", "container shop-beat-1 (" + beatID + ") does not run as before; try:\n" +
+		"  docker rm -f $(docker ps -aq --filter label=composure.replaces=" + beatID + ")\n  docker start 1a2b3c4d5e6f"}
 	p.Warnings = []string{"the record is kept at /var/lib/composure/shop"}
 	return r
 }
@@ -191,6 +192,10 @@ func heldReport() Report {
 	p.Plan.Held = []plan.Hold{
 		{Object: "app", Reason: "the container was made by compose 1.29.2, whose hash is not known", Next: "docker compose up -d app"},
 		{Object: "app.CELERY_BEAT_REDIS_SYNC_ENABLED (compose.yaml:2)", Reason: "extends is not supported yet", Next: "edit compose.yaml by hand"},
+		{
+			Object: "container shop-app-1.composure-new", Reason: "it is the replacement of an unfinished swap",
+			Next: "docker rm -f $(docker ps -aq --filter label=composure.replaces=" + beatID + ")\ndocker start 1a2b3c4d5e6f",
+		},
 	}
 	return r
 }

@@ -69,6 +69,31 @@ func (p *printer) text(head, text string) {
 	p.block(block{head: head, hang: width(head), words: words(text)})
 }
 
+// told prints a text of several lines: the first one as a paragraph, and those after it as they are. They are commands and log
+// lines, which must neither be broken nor shortened.
+func (p *printer) told(b block, text string) {
+	first, rest, _ := strings.Cut(text, "\n")
+	b.words = words(shortIDs(first))
+	p.block(b)
+	p.verbatim(b.hang, rest)
+}
+
+func (p *printer) verbatim(indent int, text string) {
+	for line := range strings.Lines(printable(text)) {
+		p.line(strings.Repeat(" ", indent) + strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// next prints what a person can do: words on one line, or commands, one a line.
+func (p *printer) next(head, text string) {
+	if !strings.Contains(text, "\n") {
+		p.text(head, text)
+		return
+	}
+	p.line(head)
+	p.verbatim(width(head)-len("next: ")+2, text)
+}
+
 // words splits free text where a line may be broken.
 func words(text string) []string { return strings.Fields(printable(text)) }
 

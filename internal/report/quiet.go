@@ -35,6 +35,12 @@ func (s section) quiet(several bool) {
 	if s.project.Failure != "" {
 		say("%s: %s", s.project.Result, s.project.Failure)
 	}
+	if s.project.Result == ResultRollbackFailed {
+		// However quiet: without these lines nobody could mend it.
+		for _, line := range s.project.Restored {
+			s.told(block{head: prefix, hang: 2}, line)
+		}
+	}
 	for _, warning := range s.project.Warnings {
 		say("warning: %s", warning)
 	}

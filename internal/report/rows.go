@@ -73,6 +73,15 @@ func groups(p Project) []group {
 	return sorted
 }
 
+// policies are the names of those that select a service of the project.
+func policies(p Project) []string {
+	names := map[string]bool{}
+	for _, f := range p.Findings {
+		names[f.Policy] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
 func (g *group) row(name string) *row {
 	for i := range g.rows {
 		if g.rows[i].name == name {

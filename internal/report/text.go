@@ -92,6 +92,17 @@ func (s section) header() {
 	if s.project.Context != "" {
 		s.text("  engine  ", s.project.Context)
 	}
+	if names := policies(s.project); len(names) > 0 {
+		s.text("  policy  ", strings.Join(names, ", "))
+	}
+}
+
+// by names the policy behind a line, where the header does not say it all.
+func (s section) by(cause string) []string {
+	if len(policies(s.project)) == 1 {
+		return nil
+	}
+	return []string{"(" + cause + ")"}
 }
 
 // group prints one service: its variables, then the containers that are swapped because of them.
@@ -187,14 +198,13 @@ func (s section) finding(f policy.Finding, column int) {
 		verdict += ":"
 	}
 	head := "      " + pad(place(s.project, f), column) + "  "
-	words := append(words(verdict+" "+f.Message), "(policy "+f.Policy+")")
-	s.block(block{head: head, hang: width(head), words: words})
+	s.block(block{head: head, hang: width(head), words: append(words(verdict+" "+f.Message), s.by("policy "+f.Policy)...)})
 	if len(s.project.Plan.Held) > 0 || f.Held == "" {
 		return
 	}
 	s.text("      held: ", f.Held)
 	if f.Hint != "" {
-		s.text("      next: ", f.Hint)
+		s.next("      next: ", f.Hint)
 	}
 }
 
@@ -247,7 +257,7 @@ func (s section) checks() {
 	}
 	s.title("checks, after the last swap")
 	for _, step := range steps {
-		s.block(block{head: "  ", hang: 4, words: append(words(step.Object), "("+step.Cause+")")})
+		s.block(block{head: "  ", hang: 4, words: append(words(step.Object), s.by(step.Cause)...)})
 	}
 }
 
@@ -292,7 +302,7 @@ func (s section) held() {
 			words: words(hold.Reason),
 		})
 		if hold.Next != "" {
-			s.text("      next: ", hold.Next)
+			s.next("      next: ", hold.Next)
 		}
 	}
 }
@@ -319,7 +329,7 @@ func (s section) outcomes() {
 			words: words(what),
 		})
 		if outcome.Error != "" {
-			s.text(strings.Repeat(" ", column+4), shortIDs(outcome.Error))
+			s.told(block{head: strings.Repeat(" ", column+4), hang: column + 4}, outcome.Error)
 		}
 	}
 }
@@ -358,9 +368,9 @@ func (s section) failure() {
 	}
 	s.line("")
 	if s.project.Failure != "" {
-		s.block(block{head: "failed: ", color: red, hang: 8, words: words(shortIDs(s.project.Failure))})
+		s.told(block{head: "failed: ", color: red, hang: 8}, s.project.Failure)
 	}
 	for _, line := range s.project.Restored {
-		s.text("  ", shortIDs(line))
+		s.told(block{head: "  ", hang: 2}, line)
 	}
 }

@@ -83,7 +83,7 @@ func TestTextOptions(t *testing.T) {
 	}
 }
 
-// TestTextFitsWidth looks at everything but unified diffs: no line with a space to break at is longer than the width.
+// TestTextFitsWidth looks at everything but unified diffs and commands, which a person copies: no other line with a space to break at is longer than the width.
 func TestTextFitsWidth(t *testing.T) {
 	for name, r := range reports() {
 		for i := range r.Projects {
@@ -98,9 +98,26 @@ func TestTextFitsWidth(t *testing.T) {
 			}
 			for line := range strings.Lines(out.String()) {
 				line = strings.TrimSuffix(line, "\n")
-				if width(line) > columns && len(strings.Fields(line)) > 4 {
+				command := strings.HasPrefix(strings.TrimSpace(line), "docker ")
+				if !command && width(line) > columns && len(strings.Fields(line)) > 4 {
 					t.Errorf("%s: %d columns at width %d: %s", name, width(line), columns, line)
 				}
+			}
+		}
+	}
+}
+
+// TestTextKeepsCommandsWhole: a command that was broken or whose id was shortened does something else, or nothing.
+func TestTextKeepsCommandsWhole(t *testing.T) {
+	command := "docker rm -f $(docker ps -aq --filter label=composure.replaces=" + beatID + ")\n"
+	for _, r := range []Report{heldReport(), rollbackFailedReport()} {
+		for _, o := range []TextOptions{{Width: 60}, {Width: 60, Quiet: r.Projects[0].Result == ResultRollbackFailed}} {
+			var out bytes.Buffer
+			if err := Text(&out, r, o); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(out.String(), command) {
+				t.Errorf("%+v: the command is not whole in\n%s", o, &out)
 			}
 		}
 	}
