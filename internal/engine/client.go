@@ -40,6 +40,8 @@ type Client struct {
 
 	probeMu  sync.Mutex
 	probeRef string // reference of the probe image; "" until the binary was read
+
+	sweep sync.Once // of probe containers
 }
 
 var (

@@ -23,17 +23,20 @@ import (
 
 const (
 	probeRepository = "composure-probe"
+	probePrefix     = "composure-probe-" // of the containers' names
 	probePath       = "/composure"
 	// probeOutputLimit bounds what a probe may print, in bytes, on each of its streams.
 	probeOutputLimit = 1 << 20
 )
 
-// EnsureImage implements Prober. The reference holds the binary's digest, so that another build makes another image.
+// EnsureImage implements Prober. The reference holds the binary's digest, so that another build makes another image. It also
+// removes what older builds and killed runs have left of their probes.
 func (c *Client) EnsureImage(ctx context.Context) (string, error) {
 	path, ref, err := c.probeReference()
 	if err != nil {
 		return "", err
 	}
+	c.sweep.Do(func() { c.sweepContainers(ctx) })
 	_, err = c.Image(ctx, ref)
 	if err == nil {
 		return ref, nil
@@ -47,6 +50,7 @@ func (c *Client) EnsureImage(ctx context.Context) (string, error) {
 	if err := c.importBinary(ctx, path, ref); err != nil {
 		return "", fmt.Errorf("import probe image %q: %w", ref, err)
 	}
+	c.sweepImages(ctx, ref)
 	return ref, nil
 }
 
@@ -120,7 +124,9 @@ func (c *Client) importBinary(ctx context.Context, path, ref string) error {
 	reader, writer := io.Pipe()
 	defer reader.Close()
 	go func() { writer.CloseWithError(writeImage(writer, path)) }()
-	progress, err := c.api.ImageImport(ctx, client.ImageImportSource{Source: reader, SourceName: "-"}, ref, client.ImageImportOptions{})
+	source := client.ImageImportSource{Source: reader, SourceName: "-"}
+	options := client.ImageImportOptions{Changes: []string{"LABEL " + LabelRole + "=" + RoleProbe}}
+	progress, err := c.api.ImageImport(ctx, source, ref, options)
 	if err != nil {
 		return c.classify(err)
 	}
@@ -193,7 +199,7 @@ func (c *Client) Probe(ctx context.Context, target string, job []byte) ([]byte, 
 
 func probeSpec(ref, target string) Spec {
 	return Spec{
-		Name: "composure-probe-" + strings.ToLower(rand.Text()[:12]),
+		Name: probePrefix + strings.ToLower(rand.Text()[:12]),
 		Config: &container.Config{
 			Image:        ref,
 			Entrypoint:   []string{probePath, "probe"},

@@ -30,7 +30,8 @@ func (c Container) Label(key string) string {
 // Running reports whether process 1 runs; a paused container runs, a restarting one does not.
 func (c Container) Running() bool { return c.State != nil && c.State.Running && !c.State.Restarting }
 
-// Healthy tells what keeps the container from being as it should be: running and, with a healthcheck, healthy. Nil: nothing.
+// Healthy tells what keeps the container from being as it should be: running and, with a healthcheck, healthy. Nil: nothing. It
+// takes a crash loop between two crashes for running; [Swapper.Alive] does not.
 func Healthy(c Container) error {
 	if !c.Running() {
 		return fmt.Errorf("it is %s", condition(c))

@@ -27,7 +27,7 @@ const (
 	LabelHost        = "composure.host"        // on a lock: who holds it
 	LabelPID         = "composure.pid"         // on a lock: the holder's process id on that host
 	LabelStarted     = "composure.started"     // on a lock: since when, RFC 3339
-	LabelRole        = "composure.role"        // lock | probe; not on a replacement
+	LabelRole        = "composure.role"        // lock | probe, also on the probe image; not on a replacement
 )
 
 // Values of LabelRole.
@@ -50,6 +50,7 @@ const (
 	LabelImage           = "com.docker.compose.image"
 	LabelHook            = "com.docker.compose.hook"
 	LabelRelay           = "com.docker.compose.relay"
+	LabelReplace         = "com.docker.compose.replace" // what a recreated container has replaced; it stays for good
 )
 
 // Errors a caller branches on. Implementations wrap them.
@@ -90,7 +91,8 @@ type Image struct {
 type Reader interface {
 	// Info negotiates the API version. It returns ErrUnreachable or ErrTooOld.
 	Info(ctx context.Context) (Info, error)
-	// List returns the containers, in every state, that carry all the labels (key, or key=value), sorted by name.
+	// List returns the containers, in every state, that carry all the labels (key, or key=value), sorted by name: without a
+	// label, all that the engine has.
 	// A container that vanishes between list and inspect is left out; any other error fails the whole list.
 	List(ctx context.Context, labels ...string) ([]Container, error)
 	// Inspect takes a full id only (a name or prefix may match another container) or an exact name with a leading slash.

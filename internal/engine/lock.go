@@ -13,8 +13,9 @@ import (
 
 const (
 	lockPrefix = "composure-lock-"
-	// lockAttempts bounds how often a lock is tried whose holder let go in between.
-	lockAttempts = 3
+	// lockAttempts bounds how often a lock is tried that is taken and yet cannot be seen: the engine reserves a name a moment
+	// before there is a container, and frees it a moment after.
+	lockAttempts = 30
 )
 
 // Locker keeps two transactions off one project, on the engine itself: two hosts may share an engine, and no file.
@@ -63,6 +64,9 @@ func (l *Locker) Lock(ctx context.Context, project, transaction string) (unlock 
 		}
 		holder, err := l.Reader.Inspect(ctx, "/"+spec.Name)
 		if errors.Is(err, ErrNotFound) {
+			if err := pause(ctx, pollInterval); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if err != nil {
@@ -76,6 +80,26 @@ func (l *Locker) Lock(ctx context.Context, project, transaction string) (unlock 
 		}
 	}
 	return nil, fmt.Errorf("lock project %q: %w: the lock changes hands", project, ErrConflict)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// Holder finds the project's lock among the engine's containers. It returns nil when nobody holds it, or only a process of this
+// host that is gone.
+func (l *Locker) Holder(project string, all []Container) *LockedError {
+	for _, c := range all {
+		if c.CleanName() == lockPrefix+project && c.Label(LabelRole) == RoleLock && !l.stale(c) {
+			return locked(project, c)
+		}
+	}
+	return nil
 }
 
 func (l *Locker) spec(ref, project, transaction string) Spec {

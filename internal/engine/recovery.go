@@ -79,14 +79,21 @@ func Unfinished(containers []Container) []Leftover {
 // census finds containers by what refers to them.
 type census struct {
 	byID        map[string]Container
+	byShortID   map[string]Container
 	byName      map[string]Container
 	replacement map[string]Container // by the id of what it replaces
 }
 
 func newCensus(containers []Container) census {
-	world := census{byID: map[string]Container{}, byName: map[string]Container{}, replacement: map[string]Container{}}
+	world := census{
+		byID:        map[string]Container{},
+		byShortID:   map[string]Container{},
+		byName:      map[string]Container{},
+		replacement: map[string]Container{},
+	}
 	for _, c := range containers {
 		world.byID[c.ID] = c
+		world.byShortID[ShortID(c.ID)] = c
 		world.byName[c.CleanName()] = c
 		if replaced := c.Label(LabelReplaces); replaced != "" {
 			world.replacement[replaced] = c
@@ -95,8 +102,38 @@ func newCensus(containers []Container) census {
 	return world
 }
 
-// composeLeftover is the name that docker compose gives a replacement until it has removed the original.
-var composeLeftover = regexp.MustCompile(`^[0-9a-f]{12}_(.+)$`)
+// composeTemporary is the name that docker compose gives a replacement until it has removed the original: the original's short
+// id and the final name.
+var composeTemporary = regexp.MustCompile(`^([0-9a-f]{12})_(.+)$`)
+
+// composeLeftover tells the final name of a replacement that docker compose has not finished. A name alone is no proof, since a
+// container_name may look like a temporary one: what it replaces, or would replace, must be known as well.
+func (w census) composeLeftover(c Container) (final string, found bool) {
+	match := composeTemporary.FindStringSubmatch(c.CleanName())
+	if match == nil {
+		return "", false
+	}
+	prefix, final := match[1], match[2]
+	if _, found := w.byShortID[prefix]; found {
+		return final, true
+	}
+	if other, found := w.byName[final]; found && sameInstance(c, other) {
+		return final, true
+	}
+	// Depending on its version, docker compose notes the id, the container_name, or the name without the project.
+	replaced := c.Label(LabelReplace)
+	return final, replaced != "" && (ShortID(replaced) == prefix && fullID(replaced) || strings.HasSuffix(final, replaced))
+}
+
+// sameInstance holds for two containers of one place in one service.
+func sameInstance(a, b Container) bool {
+	for _, label := range []string{LabelProject, LabelService, LabelContainerNumber} {
+		if a.Label(label) != b.Label(label) {
+			return false
+		}
+	}
+	return a.Label(LabelService) != ""
+}
 
 func (w census) judge(c Container) (LeftoverKind, []string) {
 	name := c.CleanName()
@@ -112,8 +149,8 @@ func (w census) judge(c Container) (LeftoverKind, []string) {
 	if _, found := w.replacement[c.ID]; found {
 		return "", nil // it still has its name; its replacement is listed
 	}
-	if match := composeLeftover.FindStringSubmatch(name); match != nil {
-		return LeftoverCompose, w.takeOver(c, match[1])
+	if final, found := w.composeLeftover(c); found {
+		return LeftoverCompose, w.takeOver(c, final)
 	}
 	return "", nil
 }

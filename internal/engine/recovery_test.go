@@ -71,13 +71,6 @@ func TestUnfinished(t *testing.T) {
 				{Container: "web.composure-new", ID: newID, Kind: engine.LeftoverReplacement, Transaction: "tx", Commands: []string{"docker rm -f cccccccccccc"}},
 			},
 		},
-		"Compose": {
-			reason:     "docker compose was cut off between create and rename.",
-			containers: []engine.Container{named(newID, "aaaaaaaaaaaa_web", "always", "")},
-			want: []engine.Leftover{
-				{Container: "aaaaaaaaaaaa_web", ID: newID, Kind: engine.LeftoverCompose, Commands: []string{"docker rename cccccccccccc web", "docker start cccccccccccc"}},
-			},
-		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -86,6 +79,85 @@ func TestUnfinished(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestUnfinishedCompose(t *testing.T) {
+	const temporary = "aaaaaaaaaaaa_shop-web-1"
+	other := strings.Repeat("d", 64)
+	remove := []string{"docker rm -f cccccccccccc"}
+	rename := []string{"docker rename cccccccccccc shop-web-1", "docker start cccccccccccc"}
+	cases := map[string]struct {
+		reason     string
+		containers []engine.Container
+		want       []string // commands; nil: no leftover
+	}{
+		"OriginalThere": {
+			reason:     "The name holds the short id of a container that is there.",
+			containers: []engine.Container{named(newID, temporary, "always", ""), named(oldID, "shop-web-1", "always", "")},
+			want:       remove,
+		},
+		"NameTaken": {
+			reason:     "Another container of the same place in the service has the final name.",
+			containers: []engine.Container{instance(newID, temporary, "1"), instance(other, "shop-web-1", "1")},
+			want:       remove,
+		},
+		"ReplacesName": {
+			reason:     "docker compose was cut off before the rename, and notes the name without the project.",
+			containers: []engine.Container{replacing(temporary, "web-1")},
+			want:       rename,
+		},
+		"ReplacesContainerName": {
+			reason:     "It notes a container_name whole.",
+			containers: []engine.Container{replacing(temporary, "shop-web-1")},
+			want:       rename,
+		},
+		"ReplacesID": {
+			reason:     "Its older versions note the id.",
+			containers: []engine.Container{replacing(temporary, oldID)},
+			want:       rename,
+		},
+		"ContainerName": {
+			reason:     "A container_name that looks like a temporary name.",
+			containers: []engine.Container{named(newID, "deadbeef1234_x", "always", ""), named(oldID, "x", "always", "")},
+		},
+		"ContainerNameRecreated": {
+			reason:     "The label of a recreation long done stays, with that very name.",
+			containers: []engine.Container{replacing("deadbeef1234_x", "deadbeef1234_x")},
+		},
+		"ContainerNameRecreatedOnce": {
+			reason:     "The same by an older docker compose, with an id.",
+			containers: []engine.Container{replacing("deadbeef1234_x", oldID)},
+		},
+		"AnotherInstance": {
+			reason:     "The final name belongs to another place in the service.",
+			containers: []engine.Container{instance(newID, temporary, "2"), instance(other, "shop-web-1", "1")},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			var want []engine.Leftover
+			if tc.want != nil {
+				want = []engine.Leftover{{Container: temporary, ID: newID, Kind: engine.LeftoverCompose, Commands: tc.want}}
+			}
+			if diff := cmp.Diff(want, engine.Unfinished(tc.containers)); diff != "" {
+				t.Errorf("%s\n(-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// instance is a container of service web.
+func instance(id, name, number string) engine.Container {
+	c := named(id, name, "always", "")
+	c.Config.Labels = map[string]string{engine.LabelProject: "shop", engine.LabelService: "web", engine.LabelContainerNumber: number}
+	return c
+}
+
+// replacing is a container that docker compose has made in place of another.
+func replacing(name, replaced string) engine.Container {
+	c := instance(newID, name, "1")
+	c.Config.Labels[engine.LabelReplace] = replaced
+	return c
 }
 
 func TestRecoveryCommands(t *testing.T) {

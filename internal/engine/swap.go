@@ -11,6 +11,9 @@ import (
 	"github.com/moby/moby/api/types/container"
 )
 
+// writeTimeout bounds one write of a swap, which no cancellation cuts short; a stop has the container's grace on top of it.
+const writeTimeout = 2 * time.Minute
+
 // failureLogLines is how much of a failed container's log a [SwapError] carries.
 const failureLogLines = 10
 
@@ -28,6 +31,11 @@ type Swapped struct {
 	NewID       string
 	Transaction string
 	Pace        Pace
+	// Touched is set before the first write to the old container. Until then an undo leaves it to whoever is at it.
+	Touched bool
+	// Stopped is set before the old container is asked to stop. From then on it may end at any time, whatever was answered and
+	// however it looks.
+	Stopped bool
 }
 
 // Name is the name that the old container had and the new one has after the swap.
@@ -35,9 +43,10 @@ func (s Swapped) Name() string { return s.Old.CleanName() }
 
 // SwapError is a swap that failed and was undone, or was to be undone.
 type SwapError struct {
-	Stage string // create, prove, recheck, stop, start, wait or rename
+	Stage string // create, prove, recheck, update, stop, start, wait or rename: what failed, or was not begun any more
 	Err   error
-	// UndoErr is nil when the old container runs again under its name.
+	// UndoErr is nil when the new container is gone and the old one runs as before. One that was not touched yet is as others
+	// have left it.
 	UndoErr error
 	// Logs are the last lines of the new container. They may hold secrets.
 	Logs []string
@@ -74,6 +83,9 @@ type swap struct {
 
 // Swap replaces r.Old and waits until the replacement is as it should be. A failure at any stage, a canceled ctx included, is
 // undone before Swap returns, and is a *[SwapError]. The old container is stopped only after the new one has been proved equal.
+//
+// A canceled ctx ends a wait, and a swap between two stages, but never a write: the engine would go on with it unseen. When
+// the undo failed as well, it can be tried again with the Swapped that is returned beside the error.
 func (s *Swapper) Swap(ctx context.Context, r Replacement, pace Pace) (Swapped, error) {
 	run := &swap{Swapper: s, replacement: r, swapped: Swapped{Old: r.Old, Transaction: r.Transaction, Pace: pace}}
 	stages := []struct {
@@ -83,13 +95,18 @@ func (s *Swapper) Swap(ctx context.Context, r Replacement, pace Pace) (Swapped, 
 		{"create", run.create},
 		{"prove", run.prove},
 		{"recheck", run.recheck},
+		{"update", run.update},
 		{"stop", run.stop},
 		{"start", run.start},
 		{"wait", run.wait},
 		{"rename", run.rename},
 	}
 	for _, stage := range stages {
-		if err := stage.do(ctx); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = stage.do(ctx)
+		}
+		if err != nil {
 			return run.swapped, run.fail(ctx, stage.name, err)
 		}
 	}
@@ -101,8 +118,10 @@ func (s *swap) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.swapped.NewID, err = s.Writer.Create(ctx, spec)
-	return err
+	return write(ctx, 0, func(ctx context.Context) error {
+		s.swapped.NewID, err = s.Writer.Create(ctx, spec)
+		return err
+	})
 }
 
 func (s *swap) prove(ctx context.Context) error {
@@ -132,19 +151,25 @@ func (s *swap) recheck(ctx context.Context) error {
 	return nil
 }
 
-// stop takes the restart policy first: an engine that restarts meanwhile would start the old container beside the new one.
-func (s *swap) stop(ctx context.Context) error {
+// update takes the restart policy: an engine that restarts meanwhile would start the old container beside the new one.
+func (s *swap) update(ctx context.Context) error {
 	old := s.swapped.Old
-	if !old.HostConfig.RestartPolicy.IsNone() {
-		never := container.RestartPolicy{Name: container.RestartPolicyDisabled}
-		if err := s.Writer.SetRestartPolicy(ctx, old.ID, never); err != nil {
-			return err
-		}
+	if old.HostConfig.RestartPolicy.IsNone() {
+		return nil
 	}
-	return s.Writer.Stop(ctx, old.ID)
+	s.swapped.Touched = true
+	never := container.RestartPolicy{Name: container.RestartPolicyDisabled}
+	return write(ctx, 0, func(ctx context.Context) error { return s.Writer.SetRestartPolicy(ctx, old.ID, never) })
 }
 
-func (s *swap) start(ctx context.Context) error { return s.Writer.Start(ctx, s.swapped.NewID) }
+func (s *swap) stop(ctx context.Context) error {
+	s.swapped.Touched, s.swapped.Stopped = true, true
+	return write(ctx, grace(s.swapped.Old), func(ctx context.Context) error { return s.Writer.Stop(ctx, s.swapped.Old.ID) })
+}
+
+func (s *swap) start(ctx context.Context) error {
+	return write(ctx, 0, func(ctx context.Context) error { return s.Writer.Start(ctx, s.swapped.NewID) })
+}
 
 func (s *swap) wait(ctx context.Context) error {
 	return s.Swapper.wait(ctx, s.swapped.NewID, waitFor{pace: s.swapped.Pace, health: true})
@@ -152,10 +177,19 @@ func (s *swap) wait(ctx context.Context) error {
 
 func (s *swap) rename(ctx context.Context) error {
 	name := s.swapped.Name()
-	if err := s.Writer.Rename(ctx, s.swapped.Old.ID, KeptName(name)); err != nil {
-		return err
-	}
-	return s.Writer.Rename(ctx, s.swapped.NewID, name)
+	return write(ctx, 0, func(ctx context.Context) error {
+		if err := s.Writer.Rename(ctx, s.swapped.Old.ID, KeptName(name)); err != nil {
+			return err
+		}
+		return s.Writer.Rename(ctx, s.swapped.NewID, name)
+	})
+}
+
+// write lets a call to the engine come to its end though ctx is canceled, within writeTimeout and what the call needs beyond it.
+func write(ctx context.Context, beyond time.Duration, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beyond+writeTimeout)
+	defer cancel()
+	return call(ctx)
 }
 
 // fail undoes the swap, whatever became of ctx.
@@ -170,11 +204,19 @@ func (s *swap) fail(ctx context.Context, stage string, err error) error {
 
 // undoBound is what an undo may take: two stops with their grace and one wait.
 func undoBound(swapped Swapped) time.Duration {
-	grace := 10 * time.Second // the engine's default
-	if config := swapped.Old.Config; config != nil && config.StopTimeout != nil {
-		grace = time.Duration(*config.StopTimeout) * time.Second
+	return 2*grace(swapped.Old) + swapped.Pace.StableFor + swapped.Pace.Timeout + writeTimeout
+}
+
+// grace is how long the engine gives a container to end before it kills it.
+func grace(c Container) time.Duration {
+	const usual, endless = 10 * time.Second, 10 * time.Minute // the engine's default; what is waited for one that is never killed
+	if c.Config == nil || c.Config.StopTimeout == nil {
+		return usual
 	}
-	return 2*grace + swapped.Pace.StableFor + swapped.Pace.Timeout + 2*cleanupTimeout
+	if *c.Config.StopTimeout < 0 {
+		return endless
+	}
+	return time.Duration(*c.Config.StopTimeout) * time.Second
 }
 
 // lastLogs is best effort: there may be no new container, or none that can be read.
@@ -196,9 +238,13 @@ func (s *swap) lastLogs(ctx context.Context) []string {
 }
 
 // Undo removes the new container and makes the old one run again under its name and with its restart policy. It can be called
-// again after it failed, and for a swap that failed at any stage. nil means that the old container runs, healthy if it was.
-// When the old container is gone, Undo returns ErrNotFound and leaves the new one alone: it is the only one there is.
+// again after it failed, and for a swap that failed at any stage. nil means that the old container runs, healthy if it was; one
+// that the swap has not touched is left as it is. When the old container is gone, Undo returns ErrNotFound and leaves the new
+// one alone: it is the only one there is.
 func (s *Swapper) Undo(ctx context.Context, swapped Swapped) error {
+	if !swapped.Touched {
+		return s.removeNew(ctx, swapped)
+	}
 	old, err := s.Reader.Inspect(ctx, swapped.Old.ID)
 	if err != nil {
 		return err
@@ -217,13 +263,22 @@ func (s *Swapper) Undo(ctx context.Context, swapped Swapped) error {
 			return err
 		}
 	}
-	if old.Running() && old.State.StartedAt == swapped.Old.State.StartedAt {
-		return nil // it was never stopped
+	if !swapped.Stopped {
+		return nil
+	}
+	return s.restart(ctx, swapped)
+}
+
+// restart does not ask whether the old container runs: it may look so and be about to end. A stop waits for that.
+func (s *Swapper) restart(ctx context.Context, swapped Swapped) error {
+	old := swapped.Old
+	if err := s.Writer.Stop(ctx, old.ID); err != nil {
+		return err
 	}
 	if err := s.Writer.Start(ctx, old.ID); err != nil {
 		return err
 	}
-	wasHealthy := healthOf(swapped.Old) == container.Healthy
+	wasHealthy := healthOf(old) == container.Healthy
 	return s.wait(ctx, old.ID, waitFor{pace: swapped.Pace, health: wasHealthy})
 }
 
@@ -263,15 +318,41 @@ func (s *Swapper) stopAndRemove(ctx context.Context, id string) error {
 	return errors.Join(stopErr, err)
 }
 
-// Commit removes the old container, never its volumes. It refuses unless the new one has taken over the name, and does nothing
-// when the old one is gone already.
-func (s *Swapper) Commit(ctx context.Context, swapped Swapped) error {
+// Alive tells what keeps the new container from taking the old one's place for good, nil for nothing: it must have the name,
+// run, have never restarted by itself and, with a healthcheck, be healthy.
+func (s *Swapper) Alive(ctx context.Context, swapped Swapped) error {
 	replacement, err := s.Reader.Inspect(ctx, swapped.NewID)
+	if errors.Is(err, ErrNotFound) {
+		// Not ErrNotFound: to a caller that means the old container.
+		return fmt.Errorf("replacement of container %q is gone", swapped.Name())
+	}
 	if err != nil {
 		return err
 	}
-	if replacement.Name != swapped.Old.Name {
-		return fmt.Errorf("commit swap of container %q: its replacement is called %q", swapped.Name(), replacement.CleanName())
+	if err := alive(replacement, swapped.Old.Name); err != nil {
+		return fmt.Errorf("replacement of container %q is not alive: %w", swapped.Name(), err)
+	}
+	return nil
+}
+
+func alive(c Container, name string) error {
+	switch {
+	case c.Name != name:
+		return fmt.Errorf("it is called %q", c.CleanName())
+	case c.RestartCount > 0:
+		return errors.New("it has restarted by itself")
+	case c.State != nil && c.State.Paused:
+		return errors.New("it is paused")
+	}
+	return Healthy(c)
+}
+
+// Commit removes the old container, never its volumes. It refuses unless the new one is alive as [Swapper.Alive] means it, and
+// does nothing when the old one is gone already.
+func (s *Swapper) Commit(ctx context.Context, swapped Swapped) error {
+	err := s.Alive(ctx, swapped)
+	if err != nil {
+		return err
 	}
 	err = s.Writer.Remove(ctx, swapped.Old.ID, false)
 	if errors.Is(err, ErrNotFound) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,7 +78,13 @@ func world(t *testing.T) (*enginetest.Engine, engine.Replacement) {
 	t.Helper()
 	e := enginetest.New(enginetest.Options{})
 	e.AddImage(enginetest.Image{Name: "web:1", Program: conformance.Script})
-	old, err := e.AddService(t.Context(), enginetest.Service{Project: "shop", Name: "web", Image: "web:1", Env: map[string]string{"A": "1"}, Edit: func(spec *engine.Spec) {
+	return e, serviceIn(t, e, map[string]string{"A": "1"})
+}
+
+// serviceIn starts the one service, and returns the replacement that adds a variable to it.
+func serviceIn(t *testing.T, e *enginetest.Engine, env map[string]string) engine.Replacement {
+	t.Helper()
+	old, err := e.AddService(t.Context(), enginetest.Service{Project: "shop", Name: "web", Image: "web:1", Env: env, Edit: func(spec *engine.Spec) {
 		spec.Host.RestartPolicy.Name = container.RestartPolicyAlways
 	}})
 	if err != nil {
@@ -87,7 +94,9 @@ func world(t *testing.T) (*enginetest.Engine, engine.Replacement) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e, engine.Replacement{Old: old, Image: image, Env: []string{"A=1", "B=1"}, ConfigHash: "after", Transaction: "tx"}
+	return engine.Replacement{
+		Old: old, Image: image, Env: append(slices.Clone(old.Config.Env), "B=1"), ConfigHash: "after", Transaction: "tx",
+	}
 }
 
 func wantRestored(t *testing.T, e *enginetest.Engine, old engine.Container) {
@@ -116,7 +125,7 @@ func TestSwapUndoesEveryFault(t *testing.T) {
 					e, r := world(t)
 					writer := &faultyWriter{Writer: e, failAt: failAt, after: after}
 					swapper := &engine.Swapper{Reader: e, Writer: writer, APIVersion: engine.MinAPIVersion}
-					_, err := swapper.Swap(t.Context(), r, pace)
+					swapped, err := swapper.Swap(t.Context(), r, pace)
 					if done = writer.calls < failAt; done {
 						return
 					}
@@ -125,6 +134,9 @@ func TestSwapUndoesEveryFault(t *testing.T) {
 						t.Fatalf("got %v, want the fault, undone", err)
 					}
 					wantRestored(t, e, r.Old)
+					if !swapped.Stopped {
+						wantUntouched(t, e, r.Old)
+					}
 				})
 			})
 		}
@@ -192,10 +204,7 @@ func TestSwapStopsNothingUnproven(t *testing.T) {
 			t.Errorf("got %q, want %q", err, want)
 		}
 		wantRestored(t, e, r.Old)
-		now, err := e.Inspect(t.Context(), r.Old.ID)
-		if err != nil || now.State.StartedAt != r.Old.State.StartedAt {
-			t.Errorf("the old container was touched: %v", err)
-		}
+		wantUntouched(t, e, r.Old)
 	})
 }
 
@@ -217,50 +226,252 @@ func TestSwapRechecksTheOldContainer(t *testing.T) {
 		want   string
 	}{
 		"Stopped": {
-			reason: "Somebody who stopped it does not want it running again under a new id.",
+			reason: "Somebody who stopped it wants it neither running under a new id nor started again.",
 			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error { return e.Stop(ctx, id) },
 			want:   `recheck: container "shop-web-1" is exited`,
 		},
 		"Renamed": {
-			reason: "Another name means that another swap is on its way.",
+			reason: "Another name means that another swap is on its way; it keeps that name.",
 			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error { return e.Rename(ctx, id, "other") },
 			want:   `recheck: container "shop-web-1" is now called "other"`,
+		},
+		"Removed": {
+			reason: "The new one, which never ran, is no substitute.",
+			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error { return e.Remove(ctx, id, true) },
+			want:   `recheck: inspect container "` + "%s" + `": not found`,
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e, r := world(t)
-				if err := tc.meddle(t.Context(), e, r.Old.ID); err != nil {
-					t.Fatal(err)
+				var meddled []string
+				reader := &meddlingReader{Engine: e, meddle: func() {
+					if err := tc.meddle(t.Context(), e, r.Old.ID); err != nil {
+						t.Error(err)
+					}
+					meddled = others(t, e, engine.TempName(r.Old.CleanName()))
+				}}
+				swapper := &engine.Swapper{Reader: reader, Writer: e, APIVersion: engine.MinAPIVersion}
+				_, err := swapper.Swap(t.Context(), r, pace)
+				failure, ok := errors.AsType[*engine.SwapError](err)
+				if want := strings.ReplaceAll(tc.want, "%s", r.Old.ID); !ok || failure.UndoErr != nil || err.Error() != want {
+					t.Errorf("%s\ngot %v, want %q, undone", tc.reason, err, want)
 				}
-				swapper := &engine.Swapper{Reader: e, Writer: e, APIVersion: engine.MinAPIVersion}
-				if _, err := swapper.Swap(t.Context(), r, pace); err == nil || err.Error() != tc.want {
-					t.Errorf("%s\ngot %v, want %q", tc.reason, err, tc.want)
+				if diff := cmp.Diff(meddled, others(t, e, "")); diff != "" {
+					t.Errorf("%s\ncontainers after somebody else was at them (-want +got):\n%s", tc.reason, diff)
 				}
 			})
 		})
 	}
 }
 
-func TestWaitTimesOut(t *testing.T) {
+// meddlingReader lets somebody else in when the new container is proved.
+type meddlingReader struct {
+	*enginetest.Engine
+	meddle func()
+}
+
+func (r *meddlingReader) Inspect(ctx context.Context, id string) (engine.Container, error) {
+	c, err := r.Engine.Inspect(ctx, id)
+	if err == nil && r.meddle != nil && c.State.Status == container.StateCreated {
+		r.meddle()
+		r.meddle = nil
+	}
+	return c, err
+}
+
+// others are the inspect answers of all containers but the named one.
+func others(t *testing.T, e *enginetest.Engine, name string) []string {
+	t.Helper()
+	listed, err := e.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers []string
+	for _, c := range listed {
+		if c.CleanName() != name {
+			answers = append(answers, string(c.Raw))
+		}
+	}
+	return answers
+}
+
+// lateWriter is an engine that takes a while to create and goes on when its caller has left.
+type lateWriter struct{ engine.Writer }
+
+func (w lateWriter) Create(ctx context.Context, spec engine.Spec) (string, error) {
+	var id string
+	var err error
+	created := make(chan struct{})
+	time.AfterFunc(time.Second, func() {
+		id, err = w.Writer.Create(context.WithoutCancel(ctx), spec)
+		close(created)
+	})
+	select {
+	case <-created:
+		return id, err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func TestSwapInterruptedInCreateLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, r := world(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		swapper := &engine.Swapper{Reader: e, Writer: lateWriter{e}, APIVersion: engine.MinAPIVersion}
+		_, err := swapper.Swap(ctx, r, pace)
+		failure, ok := errors.AsType[*engine.SwapError](err)
+		if !ok || failure.UndoErr != nil || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v, want the interruption, undone", err)
+		}
+		<-time.After(time.Minute)
+		wantRestored(t, e, r.Old)
+		wantUntouched(t, e, r.Old)
+	})
+}
+
+// wantUntouched checks that the old container was not restarted.
+func wantUntouched(t *testing.T, e *enginetest.Engine, old engine.Container) {
+	t.Helper()
+	now, err := e.Inspect(t.Context(), old.ID)
+	if err != nil || now.State.StartedAt != old.State.StartedAt {
+		t.Errorf("the old container was touched: %v", err)
+	}
+}
+
+// cutOff loses the connection while a stop is on its way.
+type cutOff struct {
+	engine.Writer
+	stops int
+}
+
+func (w *cutOff) Stop(ctx context.Context, id string) error {
+	if w.stops++; w.stops > 1 {
+		return w.Writer.Stop(ctx, id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	return w.Writer.Stop(ctx, id)
+}
+
+func TestSwapUndoesAStopThatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, r := slowWorld(t)
+		swapper := &engine.Swapper{Reader: e, Writer: &cutOff{Writer: e}, APIVersion: engine.MinAPIVersion}
+		swapped, err := swapper.Swap(t.Context(), r, pace)
+		failure, ok := errors.AsType[*engine.SwapError](err)
+		if !ok || failure.Stage != "stop" || failure.UndoErr != nil {
+			t.Fatalf("got %v, want a failed stop, undone", err)
+		}
+		<-time.After(time.Minute)
+		wantRestored(t, e, r.Old)
+		if !swapped.Stopped {
+			t.Error("a later undo cannot know that the old container was told to stop")
+		}
+	})
+}
+
+// slowWorld is a world whose container takes a while to stop.
+func slowWorld(t *testing.T) (*enginetest.Engine, engine.Replacement) {
+	t.Helper()
+	e := enginetest.New(enginetest.Options{})
+	e.AddImage(enginetest.Image{Name: "web:1", Program: conformance.Script})
+	return e, serviceIn(t, e, map[string]string{conformance.ScriptStop: "2s"})
+}
+
+func TestCommitRefusesWhatIsNotAlive(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		env    string // of the new container, beside the old one's
+		meddle func(context.Context, *enginetest.Engine, string) error
+		want   string
+	}{
+		"Alive": {reason: "Nothing is wrong."},
+		"Stopped": {
+			reason: "Without the old one nothing would run.",
+			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error { return e.Stop(ctx, id) },
+			want:   "is not alive: it is exited",
+		},
+		"Renamed": {
+			reason: "Its name leads to nothing.",
+			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error { return e.Rename(ctx, id, "other") },
+			want:   `is not alive: it is called "other"`,
+		},
+		"Gone": {
+			reason: "The old one is all there is.",
+			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error { return e.Remove(ctx, id, true) },
+			want:   "is gone",
+		},
+		"Crashed": {reason: "It runs between two crashes.", env: "CRASH=5s", want: "is not alive: it has restarted by itself"},
+		"Sick":    {reason: "It fell ill after the swap.", env: "SICK=5s", want: "is not alive: its health is unhealthy"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := enginetest.New(enginetest.Options{})
+				e.AddImage(enginetest.Image{Name: "web:1", Program: failing})
+				r := serviceIn(t, e, nil)
+				r.Env = []string{tc.env}
+				if tc.env == "" {
+					r.Env = nil
+				}
+				swapper := &engine.Swapper{Reader: e, Writer: e, APIVersion: engine.MinAPIVersion}
+				swapped, err := swapper.Swap(t.Context(), r, pace)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tc.meddle != nil {
+					err = tc.meddle(t.Context(), e, swapped.NewID)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(6 * time.Second) // into the failure, which the swap was too short to see
+				for what, err := range map[string]error{
+					"Alive": swapper.Alive(t.Context(), swapped), "Commit": swapper.Commit(t.Context(), swapped),
+				} {
+					if got := fmt.Sprint(err); (err == nil) != (tc.want == "") || !strings.HasSuffix(got, tc.want) && err != nil {
+						t.Errorf("%s\n%s: got %v, want %q", tc.reason, what, err, tc.want)
+					}
+				}
+				if _, err := e.Inspect(t.Context(), r.Old.ID); (err == nil) != (tc.want != "") {
+					t.Errorf("%s\nthe old container: %v", tc.reason, err)
+				}
+			})
+		})
+	}
+}
+
+// failing runs well for as long as CRASH or SICK says.
+func failing(env map[string]string) enginetest.Behavior {
+	if after, err := time.ParseDuration(env["CRASH"]); err == nil {
+		return enginetest.Behavior{Exit: &enginetest.Exit{After: after, Code: 1}}
+	}
+	if after, err := time.ParseDuration(env["SICK"]); err == nil {
+		return enginetest.Behavior{Health: []enginetest.Health{{Status: container.Healthy}, {After: after, Status: container.Unhealthy}}}
+	}
+	return enginetest.Behavior{}
+}
+
+func TestSwapTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := enginetest.New(enginetest.Options{})
-		e.AddImage(enginetest.Image{Name: "slow:1", Program: func(map[string]string) enginetest.Behavior {
+		e.AddImage(enginetest.Image{Name: "web:1", Program: func(map[string]string) enginetest.Behavior {
 			return enginetest.Behavior{Health: []enginetest.Health{{After: time.Hour, Status: container.Healthy}}}
 		}})
-		slow, err := e.AddService(t.Context(), enginetest.Service{Project: "shop", Name: "slow", Image: "slow:1"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := serviceIn(t, e, nil)
 		began := time.Now()
-		err = (&engine.Swapper{Reader: e, Writer: e}).Wait(t.Context(), slow.ID, pace)
-		const want = `out of time: container "shop-slow-1" is starting`
+		swapper := &engine.Swapper{Reader: e, Writer: e, APIVersion: engine.MinAPIVersion}
+		_, err := swapper.Swap(t.Context(), r, pace)
+		const want = `wait: out of time: container "shop-web-1.composure-new" is starting`
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %q", err, want)
 		}
-		if waited := time.Since(began); waited != pace.Timeout {
-			t.Errorf("waited %s, want %s", waited, pace.Timeout)
+		if waited := time.Since(began); waited != pace.Timeout+pace.StableFor {
+			t.Errorf("waited %s, want %s, and %s for the old one", waited, pace.Timeout, pace.StableFor)
 		}
 	})
 }

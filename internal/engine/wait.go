@@ -20,25 +20,15 @@ type Pace struct {
 	Timeout time.Duration
 }
 
-// Wait returns nil when the container is as it should be: healthy, or, without a healthcheck, running for pace.StableFor without
-// a restart. It fails at once when the container exits, restarts or becomes unhealthy.
-func (s *Swapper) Wait(ctx context.Context, id string, pace Pace) error {
-	c, err := s.Reader.Inspect(ctx, id)
-	if err != nil {
-		return err
-	}
-	return s.wait(ctx, id, waitFor{pace: pace, restarts: c.RestartCount, health: true})
-}
-
 // waitFor is what a wait is for.
 type waitFor struct {
 	pace Pace
-	// restarts is the RestartCount that is no restart; a container just started has 0.
-	restarts int
 	// health makes it wait for the healthcheck, where there is one.
 	health bool
 }
 
+// wait returns nil when the container, just started, is as it should be: healthy, or, without a healthcheck, running for
+// pace.StableFor without a restart. It fails at once when the container exits, restarts or becomes unhealthy.
 func (s *Swapper) wait(ctx context.Context, id string, goal waitFor) error {
 	if goal.pace.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -81,7 +71,7 @@ func (w waitFor) reached(c Container, watched time.Duration) (bool, error) {
 	switch {
 	case c.State == nil:
 		return false, fmt.Errorf("container %q has no state", c.CleanName())
-	case c.State.Restarting || c.RestartCount > w.restarts:
+	case c.State.Restarting || c.RestartCount > 0:
 		return false, fmt.Errorf("container %q restarts after exit code %d", c.CleanName(), c.State.ExitCode)
 	case !c.State.Running:
 		return false, fmt.Errorf("container %q exited with code %d", c.CleanName(), c.State.ExitCode)
@@ -107,6 +97,9 @@ func healthOf(c Container) container.HealthStatus {
 func condition(c Container) string {
 	if health := healthOf(c); health != "" {
 		return string(health)
+	}
+	if c.State == nil {
+		return "in an unknown state"
 	}
 	return string(c.State.Status)
 }

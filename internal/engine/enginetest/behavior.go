@@ -57,6 +57,8 @@ type box struct {
 	restartAt time.Time // of a container between two runs
 	backoff   time.Duration
 	stopping  bool
+	stopAt    time.Time // when the run ends that was told to stop; zero when none was
+	stopCode  int
 }
 
 type run struct {
@@ -79,7 +81,7 @@ func (b *box) begin(at time.Time) {
 		behavior = b.program(plainEnv(b.Config.Env))
 	}
 	b.runs = append(b.runs, run{began: at, behavior: behavior})
-	b.running, b.restartAt = true, time.Time{}
+	b.running, b.restartAt, b.stopAt = true, time.Time{}, time.Time{}
 }
 
 // plainEnv is what the process sees: a bare key is unset.
@@ -108,16 +110,12 @@ func (e *Engine) settle(b *box) {
 			e.assignAll(b)
 			b.begin(b.restartAt)
 		}
-		if !b.running || b.last().behavior.Exit == nil {
+		due, code := b.nextEnd()
+		if !b.running || due.IsZero() || now.Before(due) {
 			return
 		}
-		exit := b.last().behavior.Exit
-		due := b.last().began.Add(exit.After)
-		if now.Before(due) {
-			return
-		}
-		e.end(b, due, exit.Code)
-		if !b.restarts(exit.Code) {
+		e.end(b, due, code)
+		if !b.restarts(code) {
 			return
 		}
 		b.restartAt = due.Add(b.nextBackoff())
@@ -125,6 +123,19 @@ func (e *Engine) settle(b *box) {
 			return
 		}
 	}
+}
+
+// nextEnd is when and how the present run ends: by itself, or because it was told to. Zero: not yet to be told.
+func (b *box) nextEnd() (time.Time, int) {
+	last := b.last()
+	if last == nil || last.behavior.Exit == nil {
+		return b.stopAt, b.stopCode
+	}
+	own := last.began.Add(last.behavior.Exit.After)
+	if !b.stopAt.IsZero() && b.stopAt.Before(own) {
+		return b.stopAt, b.stopCode
+	}
+	return own, last.behavior.Exit.Code
 }
 
 // end closes the present run and gives the addresses back.

@@ -191,7 +191,7 @@ func (e *Engine) EnsureImage(ctx context.Context) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, found := e.tags[ref]; !found {
-		e.addImage(Image{Name: ref})
+		e.addImage(Image{Name: ref, Config: container.Config{Labels: map[string]string{engine.LabelRole: engine.RoleProbe}}})
 	}
 	return ref, ctx.Err()
 }

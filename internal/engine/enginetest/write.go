@@ -203,7 +203,7 @@ func (e *Engine) Start(ctx context.Context, id string) error {
 	return nil
 }
 
-// Stop implements engine.Writer. As with the real engine, a canceled call may leave the container to stop all the same.
+// Stop implements engine.Writer. As with the real engine, the container goes on stopping when the call is canceled.
 func (e *Engine) Stop(ctx context.Context, id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -219,14 +219,14 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 	if !b.running {
 		return nil
 	}
-	delay, code := b.stopDelay()
-	if err := e.sleep(ctx, delay); err != nil {
+	if b.stopAt.IsZero() {
+		delay, code := b.stopDelay()
+		b.stopAt, b.stopCode = time.Now().Add(delay), code
+	}
+	if err := e.sleep(ctx, time.Until(b.stopAt)); err != nil {
 		return err
 	}
 	e.settle(b)
-	if b.running {
-		e.end(b, time.Now(), code)
-	}
 	return nil
 }
 
@@ -243,7 +243,7 @@ func (b *box) stopDelay() (time.Duration, int) {
 
 // sleep lets others use the engine meanwhile.
 func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
-	if d == 0 {
+	if d <= 0 {
 		return nil
 	}
 	e.mu.Unlock()

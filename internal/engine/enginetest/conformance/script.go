@@ -16,6 +16,7 @@ import (
 const (
 	ScriptExit   = "SCRIPT_EXIT"   // exit code; it exits by itself after 50 ms
 	ScriptHealth = "SCRIPT_HEALTH" // "bad" makes the healthcheck fail
+	ScriptStop   = "SCRIPT_STOP"   // how long it takes to end when it is told to stop, such as "2s"
 )
 
 const scriptExitAfter = 50 * time.Millisecond
@@ -57,6 +58,8 @@ func main() {
 	code, err := strconv.Atoi(os.Getenv("SCRIPT_EXIT"))
 	if err != nil {
 		<-terminated
+		delay, _ := time.ParseDuration(os.Getenv("SCRIPT_STOP"))
+		time.Sleep(delay)
 		return
 	}
 	time.Sleep(50 * time.Millisecond)
@@ -73,6 +76,9 @@ func Script(env map[string]string) enginetest.Behavior {
 	slices.SortFunc(behavior.Logs, func(a, b enginetest.Log) int { return cmp.Compare(a.Text, b.Text) })
 	if code, err := strconv.Atoi(env[ScriptExit]); err == nil {
 		behavior.Exit = &enginetest.Exit{After: scriptExitAfter, Code: code}
+	}
+	if delay, err := time.ParseDuration(env[ScriptStop]); err == nil {
+		behavior.StopAfter = delay
 	}
 	if health, found := env[ScriptHealth]; found {
 		verdict := container.Healthy

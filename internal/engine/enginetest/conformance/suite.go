@@ -5,7 +5,6 @@ package conformance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -87,6 +86,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"inspect whole ids and exact names", testInspect},
 		{"names are unique", testNames},
 		{"start and stop repeat", testStartStop},
+		{"stop goes on without its caller", testStopGoesOn},
 		{"remove", testRemove},
 		{"restart policy", testRestartPolicy},
 		{"environment of the image", testEnvironment},
@@ -94,10 +94,10 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"networks", testNetworks},
 		{"addresses and ports collide at start", testCollisions},
 		{"logs", testLogs},
-		{"wait", testWait},
 		{"swap and commit", testSwap},
 		{"swap of a crashing container", testSwapCrash},
 		{"swap to an unhealthy container", testSwapUnhealthy},
+		{"swap interrupted in its stop", testSwapInterrupted},
 		{"undo", testUndo},
 		{"proof", testProof},
 		{"lock", testLock},
@@ -202,6 +202,18 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
+// throughout looks all the while whether the condition holds.
+func throughout(t *testing.T, d time.Duration, what string, condition func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for begin := time.Now(); time.Since(begin) < d; <-ticker.C {
+		if !condition() {
+			t.Fatalf("%s ceased to be true after %s", what, time.Since(begin))
+		}
+	}
+}
+
 func wantError(t *testing.T, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
@@ -225,6 +237,16 @@ func testList(t *testing.T, f Fixture) {
 	f.must(t, err)
 	if len(none) > 0 {
 		t.Errorf("a container that lacks one of the labels was listed")
+	}
+	bare := f.spec("list-bare")
+	bare.Config.Labels = nil
+	unlabeled := f.create(t, bare)
+	all, err := f.Reader.List(t.Context())
+	f.must(t, err)
+	for _, want := range []engine.Container{first, second, unlabeled} {
+		if !slices.ContainsFunc(all, func(c engine.Container) bool { return c.ID == want.ID }) {
+			t.Errorf("%s is missing in the list of all", want.CleanName())
+		}
 	}
 }
 
@@ -277,6 +299,41 @@ func testStartStop(t *testing.T, f Fixture) {
 	if !f.inspect(t, c.ID).Running() {
 		t.Error("a stopped container cannot be started again")
 	}
+}
+
+func testStopGoesOn(t *testing.T, f Fixture) {
+	c := f.run(t, f.spec("stop", ScriptStop+"=1s"))
+	f.ready(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	wantError(t, "a stop cut short", f.Writer.Stop(ctx, c.ID), context.DeadlineExceeded)
+	if !f.inspect(t, c.ID).Running() {
+		t.Error("it stopped at once")
+	}
+	f.must(t, f.Writer.Start(t.Context(), c.ID))
+	eventually(t, "the end", func() bool { return f.inspect(t, c.ID).State.Status == container.StateExited })
+	f.must(t, f.Writer.Start(t.Context(), c.ID))
+	f.ready(t, c)
+	cut, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	wantError(t, "a stop cut short", f.Writer.Stop(cut, c.ID), context.DeadlineExceeded)
+	f.must(t, f.Writer.Stop(t.Context(), c.ID))
+	if f.inspect(t, c.ID).Running() {
+		t.Error("the second stop did not wait for the end")
+	}
+}
+
+// ready waits until the program has begun to listen for signals: it prints its environment after that.
+func (f Fixture) ready(t *testing.T, c engine.Container) {
+	t.Helper()
+	eventually(t, "the first line of this run", func() bool {
+		logs, err := f.Reader.Logs(t.Context(), c.ID, f.inspect(t, c.ID).RunSince(), -1)
+		f.must(t, err)
+		defer logs.Close()
+		content, err := io.ReadAll(logs)
+		f.must(t, err)
+		return len(content) > 0
+	})
 }
 
 func testRemove(t *testing.T, f Fixture) {
@@ -368,32 +425,6 @@ func testLogs(t *testing.T, f Fixture) {
 	eventually(t, "the last line", func() bool { return strings.HasSuffix(f.logs(t, c.ID, -1), "ZZ2=y\n") })
 	if got, want := f.logs(t, c.ID, 2), "ZZ1=x\nZZ2=y\n"; got != want {
 		t.Errorf("last two lines: got %q, want %q", got, want)
-	}
-}
-
-func testWait(t *testing.T, f Fixture) {
-	cases := map[string]struct {
-		reason string
-		env    []string
-		want   string
-	}{
-		"stable":    {reason: "Without a healthcheck running is enough."},
-		"healthy":   {reason: "With a healthcheck it must be healthy.", env: []string{ScriptHealth + "=ok"}},
-		"unhealthy": {reason: "Unhealthy fails at once.", env: []string{ScriptHealth + "=bad"}, want: "unhealthy"},
-		"exited":    {reason: "An exit fails at once, with its code.", env: []string{ScriptExit + "=7"}, want: "code 7"},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			spec := f.spec("wait-"+name, tc.env...)
-			if strings.HasSuffix(name, "healthy") {
-				spec.Config.Healthcheck = healthcheck()
-			}
-			c := f.run(t, spec)
-			err := f.swapper().Wait(t.Context(), c.ID, f.pace())
-			if got := fmt.Sprint(err); (err == nil) != (tc.want == "") || !strings.Contains(got, tc.want) {
-				t.Errorf("%s\ngot %v, want an error with %q", tc.reason, err, tc.want)
-			}
-		})
 	}
 }
 

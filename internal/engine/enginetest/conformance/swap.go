@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,8 +103,8 @@ func testSwapCrash(t *testing.T, f Fixture) {
 	old := f.run(t, f.spec("crash"))
 	_, err := f.swapper().Swap(t.Context(), f.replacement(t, old, ScriptExit+"=2"), f.pace())
 	var failure *engine.SwapError
-	if !errors.As(err, &failure) || failure.Stage != "wait" || failure.UndoErr != nil {
-		t.Fatalf("got %v, want a failed wait that was undone", err)
+	if !errors.As(err, &failure) || failure.Stage != "wait" || failure.UndoErr != nil || !strings.HasSuffix(err.Error(), "code 2") {
+		t.Fatalf("got %v, want a failed wait with the exit code, undone", err)
 	}
 	if !slices.Contains(failure.Logs, ScriptExit+"=2") {
 		t.Errorf("last lines of the new container: %q", failure.Logs)
@@ -115,20 +116,54 @@ func testSwapUnhealthy(t *testing.T, f Fixture) {
 	spec := f.spec("health", ScriptHealth+"=ok")
 	spec.Config.Healthcheck = healthcheck()
 	old := f.run(t, spec)
-	f.must(t, f.swapper().Wait(t.Context(), old.ID, f.pace()))
-	old = f.inspect(t, old.ID)
+	eventually(t, "the health of the old container", func() bool {
+		old = f.inspect(t, old.ID)
+		return engine.Healthy(old) == nil
+	})
 	r := f.replacement(t, old, "OTHER=1")
 	r.Env = slices.DeleteFunc(r.Env, func(entry string) bool { return entry == ScriptHealth+"=ok" })
 	r.Env = append(r.Env, ScriptHealth+"=bad")
 	_, err := f.swapper().Swap(t.Context(), r, f.pace())
 	var failure *engine.SwapError
-	if !errors.As(err, &failure) || failure.UndoErr != nil {
-		t.Fatalf("got %v, want a failure that was undone", err)
+	if !errors.As(err, &failure) || failure.UndoErr != nil || !strings.HasSuffix(err.Error(), "is unhealthy") {
+		t.Fatalf("got %v, want the bad health, undone", err)
 	}
 	f.wantRestored(t, old)
 	if now := f.inspect(t, old.ID); now.State.Health == nil || now.State.Health.Status != container.Healthy {
 		t.Errorf("the old container was not waited for: %+v", now.State.Health)
 	}
+}
+
+// testSwapInterrupted cancels while the old container stops: the engine goes on with that, whatever becomes of the request.
+func testSwapInterrupted(t *testing.T, f Fixture) {
+	old := f.run(t, f.spec("interrupted", ScriptStop+"=2s"))
+	f.ready(t, old)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	swapper := f.swapper()
+	swapper.Writer = &interruptedStop{Writer: f.Writer, id: old.ID, interrupt: func() { time.AfterFunc(200*time.Millisecond, cancel) }}
+	_, err := swapper.Swap(ctx, f.replacement(t, old, "ADDED=1"), f.pace())
+	var failure *engine.SwapError
+	if !errors.As(err, &failure) || failure.UndoErr != nil || !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want the interruption, undone", err)
+	}
+	f.wantRestored(t, old)
+	throughout(t, 4*time.Second, "the old container running", func() bool { return f.inspect(t, old.ID).Running() })
+	f.wantRestored(t, old)
+}
+
+// interruptedStop calls interrupt when one container is about to be stopped.
+type interruptedStop struct {
+	engine.Writer
+	id        string
+	interrupt func()
+}
+
+func (w *interruptedStop) Stop(ctx context.Context, id string) error {
+	if id == w.id {
+		w.interrupt()
+	}
+	return w.Writer.Stop(ctx, id)
 }
 
 func testUndo(t *testing.T, f Fixture) {

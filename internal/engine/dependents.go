@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+)
+
+// Dependents are the containers of all that live in a namespace of the given one or use its volumes. They refer to the very
+// container that it is now: a replacement, or a mere restart, takes the namespace away from under them. all are the containers
+// of the whole engine, of any project or none.
+func Dependents(of Container, all []Container) []Container {
+	var dependents []Container
+	for _, c := range all {
+		refersToIt := func(reference string) bool { return refersTo(reference, of, all) }
+		if c.ID != of.ID && slices.ContainsFunc(references(c), refersToIt) {
+			dependents = append(dependents, c)
+		}
+	}
+	return dependents
+}
+
+// references are the ids and names by which a container was told to share something of others.
+func references(c Container) []string {
+	if c.HostConfig == nil {
+		return nil
+	}
+	var shared []string
+	for _, mode := range []string{string(c.HostConfig.NetworkMode), string(c.HostConfig.PidMode), string(c.HostConfig.IpcMode)} {
+		if reference, found := strings.CutPrefix(mode, "container:"); found {
+			shared = append(shared, reference)
+		}
+	}
+	for _, from := range c.HostConfig.VolumesFrom {
+		reference, _, _ := strings.Cut(from, ":") // :ro or :rw
+		shared = append(shared, reference)
+	}
+	return shared
+}
+
+// refersTo resolves as the engine does: a whole id, else a name, else the beginning of an id.
+func refersTo(reference string, of Container, all []Container) bool {
+	name := strings.TrimPrefix(reference, "/")
+	if name == "" {
+		return false
+	}
+	if reference == of.ID || name == of.CleanName() {
+		return true
+	}
+	isNamed := func(c Container) bool { return c.CleanName() == name }
+	return strings.HasPrefix(of.ID, reference) && !slices.ContainsFunc(all, isNamed)
+}
