@@ -9,10 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,7 +22,6 @@ import (
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/hint"
 	"github.com/composure-dev/composure/internal/report"
-	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile"
 )
@@ -64,11 +63,11 @@ func Check(ctx context.Context, c Config) (report.Report, error) {
 	if c.All {
 		return report.Report{}, hint.Wrap(errors.New("check judges the files of one project; --all needs an engine"), "use: composure diff --all")
 	}
-	_, proposals, err := c.propose(ctx, nil)
+	items, err := c.propose(ctx, nil)
 	if err != nil {
 		return report.Report{}, err
 	}
-	return c.report(report.VerbCheck, proposals), nil
+	return c.report(report.VerbCheck, items), nil
 }
 
 // Diff judges files and containers and plans what apply would do. It writes nothing.
@@ -77,11 +76,11 @@ func Diff(ctx context.Context, c Config) (report.Report, error) {
 	if err != nil {
 		return report.Report{}, err
 	}
-	_, proposals, err := c.propose(ctx, opened)
+	items, err := c.propose(ctx, opened)
 	if err != nil {
 		return report.Report{}, err
 	}
-	return c.report(report.VerbDiff, proposals), nil
+	return c.report(report.VerbDiff, items), nil
 }
 
 // Apply does what Diff plans, project after project, and verifies it or puts everything back. A canceled ctx ends it after the
@@ -96,11 +95,11 @@ func Apply(ctx context.Context, c Config, o ApplyOptions) (report.Report, error)
 		}
 		reader = opened
 	}
-	sources, proposals, err := c.propose(ctx, reader)
+	items, err := c.propose(ctx, reader)
 	if err != nil {
 		return report.Report{}, err
 	}
-	planned := c.report(report.VerbDiff, proposals)
+	planned := c.report(report.VerbDiff, items)
 	if err := stale(planned, o.SavedPlan); err != nil {
 		return report.Report{}, err
 	}
@@ -109,8 +108,8 @@ func Apply(ctx context.Context, c Config, o ApplyOptions) (report.Report, error)
 		return planned, err
 	}
 	applied := report.Report{Verb: report.VerbApply, Version: c.Version}
-	for i, proposal := range proposals {
-		project, err := c.apply(ctx, opened, sources[i], proposal, o)
+	for _, item := range items {
+		project, err := c.apply(ctx, opened, item, o)
 		if err != nil {
 			return applied, err
 		}
@@ -131,23 +130,26 @@ func confirmed(planned report.Report, ask func(report.Report) (bool, error)) (bo
 	return ask(planned)
 }
 
-func (c Config) apply(ctx context.Context, opened Engine, src reconcile.Source, proposal reconcile.Proposal, o ApplyOptions) (report.Project, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		return report.Project{}, fmt.Errorf("read the host's name: %w", err)
+// apply carries out one project's plan. With several projects an error is that project's result, and the others go on.
+func (c Config) apply(ctx context.Context, opened Engine, item item, o ApplyOptions) (report.Project, error) {
+	if item.err != nil {
+		return c.project(item), nil //nolint:nilerr // the error is the project's result
 	}
 	executor := &reconcile.Executor{
-		Store: state.Store{Dir: c.StateDir}, Roots: c.roots(proposal.Snapshot.Project), Host: host, NewID: newID, Alive: alive,
-		Progress: o.Progress, Log: c.Log,
+		Roots: c.roots(item.proposal.Snapshot.Project), NewID: newID, Progress: o.Progress, Log: c.Log,
 	}
 	if opened != nil {
 		executor.Writer, executor.Prober = opened, opened
 	}
-	applied, err := executor.Apply(ctx, src, proposal.Plan)
-	if err != nil {
+	applied, err := executor.Apply(ctx, item.source, item.proposal.Plan)
+	if err != nil && (!c.All || ctx.Err() != nil) {
 		return report.Project{}, err
 	}
-	project := c.project(proposal)
+	item.err = err
+	project := c.project(item)
+	if err != nil {
+		return project, nil //nolint:nilerr // the error is the project's result
+	}
 	project.Outcomes, project.Failure, project.Restored = applied.Outcomes, applied.Failure, applied.Restored
 	switch applied.Result {
 	case reconcile.ResultNothing:
@@ -158,7 +160,7 @@ func (c Config) apply(ctx context.Context, opened Engine, src reconcile.Source, 
 	case reconcile.ResultKept:
 		project.Result = report.ResultDifferences
 	case reconcile.ResultCommitted:
-		lookAgain(ctx, src, &project)
+		lookAgain(ctx, item.source, &project)
 	}
 	return project, nil
 }
@@ -177,18 +179,27 @@ func lookAgain(ctx context.Context, src reconcile.Source, project *report.Projec
 	}
 }
 
-func (c Config) report(verb report.Verb, proposals []reconcile.Proposal) report.Report {
+func (c Config) report(verb report.Verb, items []item) report.Report {
 	r := report.Report{Verb: verb, Version: c.Version}
-	for _, proposal := range proposals {
-		r.Projects = append(r.Projects, c.project(proposal))
+	for _, item := range items {
+		r.Projects = append(r.Projects, c.project(item))
 	}
 	return r
 }
 
-func (c Config) project(p reconcile.Proposal) report.Project {
+func (c Config) project(item item) report.Project {
+	if item.err != nil {
+		lines := []string{item.err.Error()}
+		for _, advice := range hint.Of(item.err) {
+			lines = append(lines, "hint: "+advice)
+		}
+		return report.Project{Name: item.source.Compose.Name, Result: report.ResultError, Failure: strings.Join(lines, "\n")}
+	}
+	p := item.proposal
 	project := report.Project{
 		Name: p.Snapshot.Name, Directory: p.Snapshot.Directory, Findings: p.Findings, Plan: p.Plan,
 		Result: judge(p), Warnings: slices.Clone(p.Snapshot.Warnings),
+		Sensitive: reconcile.Sensitive(p.All), Secrets: p.Secrets(),
 	}
 	if p.Snapshot.Project != nil {
 		for _, file := range p.Snapshot.Project.Files {

@@ -14,6 +14,7 @@ import (
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile"
 )
@@ -21,21 +22,45 @@ import (
 // DefaultPolicies is the folder beside the compose file where policies are looked for.
 const DefaultPolicies = "composure"
 
-// propose observes and plans each project. The two lists belong together index by index.
-func (c Config) propose(ctx context.Context, reader engine.Reader) ([]reconcile.Source, []reconcile.Proposal, error) {
+// item is one project of the run: where it was read from, and what was found or why nothing could be.
+type item struct {
+	source   reconcile.Source
+	proposal reconcile.Proposal
+	err      error
+}
+
+// propose observes and plans each project. With --all a project that cannot be read does not keep the others from being judged.
+func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, error) {
 	sources, err := c.sources(ctx, reader)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var proposals []reconcile.Proposal
+	var items []item
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("read the host's name: %w", err)
+	}
 	for _, src := range sources {
+		src.Host, src.Alive, src.Store = host, alive, state.Store{Dir: c.StateDir}
 		proposal, err := reconcile.Propose(ctx, src)
-		if err != nil {
-			return nil, nil, err
+		if err == nil && len(proposal.Policies) == 0 && !c.All {
+			err = c.nothingJudged(proposal)
 		}
-		proposals = append(proposals, proposal)
+		if err != nil && (!c.All || ctx.Err() != nil) {
+			return nil, err
+		}
+		items = append(items, item{src, proposal, err})
 	}
-	return sources, proposals, nil
+	return items, nil
+}
+
+func (c Config) nothingJudged(p reconcile.Proposal) error {
+	what := "a service of project " + p.Snapshot.Name
+	if len(c.Services) > 0 {
+		what = "service " + strings.Join(c.Services, " or ")
+	}
+	return hint.Wrap(fmt.Errorf("no policy selects %s: nothing was judged", what),
+		"the project's services are: "+strings.Join(p.Snapshot.ServiceNames(), ", "))
 }
 
 func (c Config) sources(ctx context.Context, reader engine.Reader) ([]reconcile.Source, error) {
@@ -71,15 +96,14 @@ func (c Config) running(ctx context.Context, reader engine.Reader) ([]reconcile.
 	if err != nil {
 		return nil, fmt.Errorf("list the running projects: %w", err)
 	}
-	projects := map[string]map[string]string{}
-	for _, container := range containers {
-		if container.Label(engine.LabelOneoff) != "True" {
-			projects[container.Label(engine.LabelProject)] = container.Config.Labels
-		}
-	}
+	projects, services := byProject(containers)
 	var sources []reconcile.Source
 	for _, name := range slices.Sorted(maps.Keys(projects)) {
-		src := reconcile.Source{Policies: policies, Reader: reader}
+		wanted := slices.DeleteFunc(slices.Clone(c.Services), func(s string) bool { return !services[name][s] })
+		if len(c.Services) > 0 && len(wanted) == 0 {
+			continue
+		}
+		src := reconcile.Source{Policies: policies, Reader: reader, Services: wanted}
 		src.Compose, err = compose.FromLabels(projects[name], c.AllowRoots, c.Project.Environ)
 		if unreachable, ok := errors.AsType[*compose.Unreachable](err); ok {
 			src.Unreachable, src.Compose.Name = unreachable.Reason, name
@@ -90,7 +114,27 @@ func (c Config) running(ctx context.Context, reader engine.Reader) ([]reconcile.
 		}
 		sources = append(sources, src)
 	}
+	if len(c.Services) > 0 && len(sources) == 0 {
+		return nil, hint.Wrap(fmt.Errorf("no running project has a service %s", strings.Join(c.Services, " or ")), "see them with: docker compose ls")
+	}
 	return sources, nil
+}
+
+// byProject gives each project the labels of one of its containers, and the services that have one.
+func byProject(containers []engine.Container) (labels map[string]map[string]string, services map[string]map[string]bool) {
+	labels, services = map[string]map[string]string{}, map[string]map[string]bool{}
+	for _, container := range containers {
+		if container.Label(engine.LabelOneoff) == "True" {
+			continue
+		}
+		name := container.Label(engine.LabelProject)
+		labels[name] = container.Config.Labels
+		if services[name] == nil {
+			services[name] = map[string]bool{}
+		}
+		services[name][container.Label(engine.LabelService)] = true
+	}
+	return labels, services
 }
 
 // readPolicies reads files and folders (their *.yaml and *.yml, not deeper). A place without a policy is an error: a run that judges

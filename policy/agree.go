@@ -12,7 +12,7 @@ import (
 // rather than enforced in the sense its author did not mean. p is as it was read, before defaults.
 func (d *decoder) secondReading(p *Policy) *Problem {
 	var other Policy
-	err := sigsyaml.Unmarshal(d.data, &other)
+	err := sigsyaml.Unmarshal(d.text(), &other)
 	if err == nil {
 		first, errFirst := json.Marshal(p)
 		second, errSecond := json.Marshal(other)

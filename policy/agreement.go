@@ -24,12 +24,12 @@ type side struct {
 	value   *string
 }
 
-func (e *evaluation) agree(c *claim, services []*Service) *agreement {
+func (e *evaluation) agree(c *claim) *agreement {
 	if !c.SameAcrossServices || c.Value != nil {
 		return nil
 	}
 	views := map[string][]side{}
-	for _, s := range services {
+	for _, s := range c.services {
 		for view, values := range e.sides(c, s) {
 			for _, value := range values {
 				views[view] = append(views[view], side{s.Name, value})
@@ -62,9 +62,11 @@ func (e *evaluation) sides(c *claim, s *Service) map[string][]*string {
 		}
 		return views
 	}
-	if _, set := s.Resolved[c.Name]; set || !c.AllowImage {
+	switch _, set := s.Resolved[c.Name]; {
+	case s.foreign():
+	case set || !c.AllowImage:
 		views[effective] = []*string{s.Resolved[c.Name].Value}
-	} else {
+	default:
 		views[effective] = imageValues(c, s)
 	}
 	for _, d := range e.listed(c, s) {

@@ -14,9 +14,10 @@ import (
 type claim struct {
 	policy *Policy
 	*Rule
+	services  []*Service              // those that the policy selects
 	accepts   func(value string) bool // the rule alone, without agreement between services
-	sensitive bool
-	agreement *agreement // nil unless services have to agree
+	sensitive bool                    // by this rule, or by another that a question is about too
+	agreement *agreement              // nil unless services have to agree
 }
 
 func newClaim(p *Policy, r *Rule) *claim {
@@ -117,10 +118,15 @@ func (c *claim) unsupported() string {
 	if s.Patch.Target != "" && s.Patch.Target != TargetInline {
 		return fmt.Sprintf("patch.target %s is not supported yet", s.Patch.Target)
 	}
-	if s.Rollout.Strategy == StrategyStartFirst || s.Rollout.Strategy == StrategyCompose {
-		return fmt.Sprintf("rollout.strategy %s is not supported yet", s.Rollout.Strategy)
+	return Unsupported(s.Rollout.Strategy, s.Verify)
+}
+
+// Unsupported says which part of a swap this release cannot carry out: its strategy, or one of the checks after it. Empty: none.
+func Unsupported(strategy Strategy, checks []Check) string {
+	if strategy == StrategyStartFirst || strategy == StrategyCompose {
+		return fmt.Sprintf("rollout.strategy %s is not supported yet", strategy)
 	}
-	for _, check := range s.Verify {
+	for _, check := range checks {
 		if check.Exec != nil {
 			return "verify exec is not supported yet"
 		}

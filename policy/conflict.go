@@ -40,13 +40,10 @@ func above(minimum, maximum *float64) bool {
 func (q *question) conflict(a, b *claim) Finding {
 	f := q.finding(a)
 	f.Severity = graver(a.policy.Spec.Severity, b.policy.Spec.Severity)
-	f.Sensitive = a.sensitive || b.sensitive
-	first, second := *a, *b
-	first.sensitive, second.sensitive = f.Sensitive, f.Sensitive
 	f.Verdict = Conflict
 	f.Origin = &a.Rule.Origin
 	f.Message = fmt.Sprintf("policies contradict each other: %s by %q (%s), %s by %q (%s)",
-		first.want(), a.policy.Metadata.Name, a.Rule.Origin, second.want(), b.policy.Metadata.Name, b.Rule.Origin)
+		a.want(), a.policy.Metadata.Name, a.Rule.Origin, b.want(), b.policy.Metadata.Name, b.Rule.Origin)
 	f.Held = "two policies want different things"
 	f.Hint = "change one of the rules, or narrow a selector so that only one policy selects the service"
 	return f

@@ -6,19 +6,24 @@ import (
 	"strings"
 )
 
-// judgeContainers returns c's findings in the containers: one for each that runs, one for all that do not.
+// judgeContainers returns c's findings in the containers: one for each that runs, one for all that do not. While the files are
+// wrong theirs is the one verdict: whatever a container has, it is to get what the files will say.
 func (q *question) judgeContainers(c *claim, files settled) []Finding {
 	var findings []Finding
 	var idle []string
+	running := false
 	for i := range q.service.Containers {
 		container := &q.service.Containers[i]
 		if !container.Running {
 			idle = append(idle, fmt.Sprintf("%s is %s", container.Name, container.State))
 			continue
 		}
-		findings = append(findings, q.judgeContainer(c, container, files))
+		running = true
+		if files.compliant || q.facts.FilesUnreachable != "" {
+			findings = append(findings, q.judgeContainer(c, container, files))
+		}
 	}
-	if len(findings) > 0 && len(idle) == 0 {
+	if running && len(idle) == 0 {
 		return findings
 	}
 	slices.Sort(idle)
@@ -60,7 +65,7 @@ func (q *question) judgeContainer(c *claim, container *Container, files settled)
 	}
 	f.Verdict = ContainerStale
 	f.Message += ", " + want
-	f.Held, f.Hint = q.heldContainer(c, files)
+	f.Held, f.Hint = q.heldContainer(c)
 	return f
 }
 
@@ -80,12 +85,12 @@ func (q *question) judgeAbsent(f *Finding, c *claim, container *Container, files
 	default:
 		f.Verdict = ContainerStale
 		f.Message += ", " + c.want()
-		f.Held, f.Hint = q.heldContainer(c, files)
+		f.Held, f.Hint = q.heldContainer(c)
 	}
 }
 
 // heldContainer says why a container is not to be swapped for this variable; empty when it is.
-func (q *question) heldContainer(c *claim, files settled) (held, hint string) {
+func (q *question) heldContainer(c *claim) (held, hint string) {
 	up := "docker compose up -d " + q.service.Name
 	switch {
 	case q.facts.FilesUnreachable != "":
@@ -94,8 +99,6 @@ func (q *question) heldContainer(c *claim, files settled) (held, hint string) {
 		return c.unsupported(), up
 	case c.policy.Spec.Rollout.Strategy == StrategyNever:
 		return "rollout.strategy is Never", up
-	case !files.compliant && !files.mended:
-		return "the files do not comply yet", "mend the file first, then run " + up
 	}
 	return "", ""
 }

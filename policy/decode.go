@@ -234,6 +234,7 @@ func (d *decoder) decodeScalar(node, at *yaml.Node, v reflect.Value, path string
 }
 
 // setScalar sets v from a scalar that is not null. It returns what the scalar is instead, and a hint, when it does not fit.
+// A text is not repeated: it may be a secret that went astray.
 func setScalar(node *yaml.Node, v reflect.Value) (instead, hint string) {
 	text, tag := node.Value, node.ShortTag()
 	if duration, ok := reflect.TypeAssert[*Duration](v.Addr()); ok {
@@ -245,28 +246,39 @@ func setScalar(node *yaml.Node, v reflect.Value) (instead, hint string) {
 	switch v.Kind() {
 	case reflect.Bool:
 		if tag != "!!bool" {
-			return strconv.Quote(text), "write true or false, without quotes"
+			return otherThanString(node), "write true or false, without quotes"
 		}
 		v.SetBool(strings.EqualFold(text, "true"))
 	case reflect.Float64:
 		number, err := strconv.ParseFloat(text, 64)
 		if err != nil || tag != "!!int" && tag != "!!float" || number-number != 0 {
-			return strconv.Quote(text), "write a plain number, without quotes"
+			return otherThanString(node), "write a plain number, without quotes"
 		}
 		v.SetFloat(number)
 	case reflect.Int, reflect.Int64:
 		number, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || tag != "!!int" {
-			return strconv.Quote(text), "write a whole number, without quotes"
+			return otherThanString(node), "write a whole number, without quotes"
 		}
 		v.SetInt(number)
 	default:
 		if word := mistakableFor(node); word != "" {
-			return word, "quote it: \"...\"" // not echoed: it may be a secret
+			return word, "quote it: \"...\""
 		}
 		v.SetString(text)
 	}
 	return "", ""
+}
+
+// otherThanString says what a scalar is that should be a number or a boolean.
+func otherThanString(node *yaml.Node) string {
+	switch node.ShortTag() {
+	case "!!int", "!!float":
+		return strconv.Quote(node.Value)
+	case "!!str":
+		return "a string"
+	}
+	return mistakableFor(node)
 }
 
 // mistakableFor says what else than a string one of the YAML versions makes of a scalar; empty when all agree.
@@ -277,8 +289,10 @@ func mistakableFor(node *yaml.Node) string {
 		return "a number"
 	case "!!bool":
 		return "the boolean " + node.Value
+	case "!!timestamp":
+		return "a timestamp"
 	default:
-		return "a " + strings.TrimLeft(node.ShortTag(), "!")
+		return "a value with a tag of its own"
 	}
 	plain := node.Style&(yaml.TaggedStyle|yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	if plain && slices.Contains([]string{"y", "n", "yes", "no", "on", "off"}, strings.ToLower(node.Value)) {

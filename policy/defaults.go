@@ -23,6 +23,9 @@ func setDefaults(p *Policy) {
 func setCheckDefaults(c *Check) {
 	if c.Redis != nil {
 		setDefault(&c.Redis.Within, Duration(30*time.Second))
+		if c.Redis.Channel != "" {
+			setDefault(&c.Redis.Subscribers, 1) // a channel that nobody need listen to would verify nothing
+		}
 	}
 	if c.Log != nil {
 		setDefault(&c.Log.Within, Duration(60*time.Second))

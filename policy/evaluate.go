@@ -31,28 +31,65 @@ type question struct {
 func (e *evaluation) questions(policies []Policy) []*question {
 	type key struct{ service, variable string }
 	questions := map[key]*question{}
-	sorted := slices.Clone(policies)
-	slices.SortStableFunc(sorted, func(a, b Policy) int {
-		return cmp.Or(cmp.Compare(a.Metadata.Name, b.Metadata.Name), compareOrigins(a.Origin, b.Origin))
-	})
-	for i := range sorted {
-		p := &sorted[i]
-		services := e.selected(p)
-		for j := range p.Spec.Variables {
-			c := newClaim(p, &p.Spec.Variables[j])
-			c.agreement = e.agree(c, services)
-			for _, s := range services {
-				k := key{s.Name, c.Name}
-				if questions[k] == nil {
-					questions[k] = &question{evaluation: e, service: s}
-				}
-				questions[k].claims = append(questions[k].claims, c)
+	claims := e.claims(policies)
+	hidden := secrets(claims)
+	for _, shared := range claims {
+		shared.agreement = e.agree(shared)
+		for _, s := range shared.services {
+			c, k := *shared, key{s.Name, shared.Name}
+			c.sensitive = hidden[secret{s, c.Name}]
+			if questions[k] == nil {
+				questions[k] = &question{evaluation: e, service: s}
 			}
+			questions[k].claims = append(questions[k].claims, &c)
 		}
 	}
 	return slices.SortedFunc(maps.Values(questions), func(a, b *question) int {
 		return cmp.Or(cmp.Compare(a.service.Name, b.service.Name), cmp.Compare(a.claims[0].Name, b.claims[0].Name))
 	})
+}
+
+// claims returns every rule of every policy, by policy name.
+func (e *evaluation) claims(policies []Policy) []*claim {
+	sorted := slices.Clone(policies)
+	slices.SortStableFunc(sorted, func(a, b Policy) int {
+		return cmp.Or(cmp.Compare(a.Metadata.Name, b.Metadata.Name), compareOrigins(a.Origin, b.Origin))
+	})
+	var claims []*claim
+	for i := range sorted {
+		p := &sorted[i]
+		services := e.selected(p)
+		for j := range p.Spec.Variables {
+			c := newClaim(p, &p.Spec.Variables[j])
+			c.services = services
+			claims = append(claims, c)
+		}
+	}
+	return claims
+}
+
+// secret is a variable of a service whose value no message may hold.
+type secret struct {
+	service  *Service
+	variable string
+}
+
+// secrets are the variables that any of the claims on them calls sensitive. Services that have to agree share the value, and so
+// its secrecy; their claim becomes sensitive too.
+func secrets(claims []*claim) map[secret]bool {
+	hidden := map[secret]bool{}
+	for spread := true; spread; {
+		spread = false
+		for _, c := range claims {
+			isHidden := func(s *Service) bool { return hidden[secret{s, c.Name}] }
+			c.sensitive = c.sensitive || c.SameAcrossServices && slices.ContainsFunc(c.services, isHidden)
+			for _, s := range c.services {
+				spread = spread || c.sensitive && !isHidden(s)
+				hidden[secret{s, c.Name}] = c.sensitive || isHidden(s)
+			}
+		}
+	}
+	return hidden
 }
 
 func (e *evaluation) selected(p *Policy) []*Service {
@@ -73,16 +110,14 @@ func (q *question) answer() []Finding {
 	var findings []Finding
 	for _, c := range q.claims {
 		files, settled := q.judgeFiles(c, remedy)
-		if remedy.rival != nil && slices.ContainsFunc(files, needsRemedy) {
-			return []Finding{q.conflict(remedy.claim, remedy.rival)}
-		}
 		findings = append(findings, files...)
+		if len(q.service.Containers) == 0 && q.service.foreign() {
+			continue // the next up does not create it
+		}
 		findings = append(findings, q.judgeContainers(c, settled)...)
 	}
 	return findings
 }
-
-func needsRemedy(f Finding) bool { return f.Verdict == FileMissing || f.Verdict == FileWrong }
 
 // finding returns a finding of c with all that does not depend on the verdict.
 func (q *question) finding(c *claim) Finding {

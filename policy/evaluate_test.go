@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,153 +66,52 @@ func lines(findings []Finding) []string {
 	return out
 }
 
+// evaluationCase is one policy held against one project; want is as [lines] renders it.
+type evaluationCase struct {
+	reason string
+	policy Policy
+	facts  Facts
+	want   []string
+}
+
+func isTrue() Rule { return Rule{Value: new("true"), Declare: new("${K:-true}")} }
+
+func literal(v string) *Variable { return new(in(mainFile, v, &v)) }
+
+func fromEnvFile(v string) *Variable {
+	return &Variable{Value: &v, Text: v, Layer: LayerEnvFile, Origin: Origin{"/shop/app.env", 3, 1}}
+}
+
+func shell(v string) map[string]EnvironmentValue {
+	return map[string]EnvironmentValue{"K": {v, "the shell"}}
+}
+
+func patching(names ...string) func(*Policy) {
+	return func(p *Policy) { p.Spec.Patch.Files = names }
+}
+
+func exited() Container { return Container{ID: "c2", Name: "shop-app-2", State: "exited"} }
+
+// foreign returns a service that only the dev file defines, which the project does not load.
+func foreign(name string, values ...string) Service {
+	d := Definition{File: devFile, Declared: map[string]Variable{}, Service: Origin{devFile, 4, 3}}
+	for _, v := range values {
+		d.Declared["K"] = in(devFile, v, &v)
+	}
+	return Service{Name: name, Definitions: []Definition{d}}
+}
+
 func TestEvaluate(t *testing.T) {
-	isTrue := Rule{Value: new("true"), Declare: new("${K:-true}")}
-	literal := func(v string) *Variable { return new(in(mainFile, v, &v)) }
-	fromEnvFile := func(v string) *Variable {
-		return &Variable{Value: &v, Text: v, Layer: LayerEnvFile, Origin: Origin{"/shop/app.env", 3, 1}}
-	}
-	shell := func(v string) map[string]EnvironmentValue { return map[string]EnvironmentValue{"K": {v, "the shell"}} }
-	files := func(names ...string) func(*Policy) { return func(p *Policy) { p.Spec.Patch.Files = names } }
-	exited := Container{ID: "c2", Name: "shop-app-2", State: "exited"}
-	cases := map[string]struct {
-		reason string
-		policy Policy
-		facts  Facts
-		want   []string
-	}{
-		"Compliant": {"file and container are right", policyOf("p", isTrue), facts(service("app", literal("true"), with("true"))), []string{
-			`app environment Compliant: is "true"`, `app container Compliant: runs with "true"`}},
-		"FileMissing": {"declared in the file that defines the service; the container is told too", policyOf("p", isTrue), facts(service("app", nil, running(nil))), []string{
-			`app environment FileMissing: is not set, must be "true" [/shop/compose.yml K=${K:-true}]`, `app container ContainerStale: runs without it, must be "true"`}},
-		"FileMissingContainerRight": {"the container happens to be right", policyOf("p", isTrue), facts(service("app", nil, with("true"))), []string{
-			`app environment FileMissing: is not set, must be "true" [/shop/compose.yml K=${K:-true}]`, `app container Compliant: runs with "true"`}},
-		"FileWrong": {"mended where it stands; a value's dollar is doubled", policyOf("p", Rule{Value: new("a$b")}), facts(service("app", new(in("/shop/override.yml", "x", new("x"))))), []string{
-			`app environment FileWrong: is "x", must be "a$b" [/shop/override.yml K=a$$b]`, `app container NotCreated: no container`}},
-		"ContainerStale": {"files right, container old", policyOf("p", isTrue), facts(service("app", literal("true"), with("false"))), []string{
-			`app environment Compliant: is "true"`, `app container ContainerStale: runs with "false", the files say "true"`}},
-		"ContainerOtherThanFile": {"both satisfy the rule, but the container is not what the file says", policyOf("p", Rule{Minimum: new(1.0)}), facts(service("app", literal("5"), with("6"))), []string{
-			`app environment Compliant: is "5"`, `app container ContainerStale: runs with "6", the files say "5"`}},
-		"BareInContainer": {"a bare key is unset", policyOf("p", isTrue), facts(service("app", literal("true"), running(map[string]*string{"K": nil}))), []string{
-			`app environment Compliant: is "true"`, `app container ContainerStale: runs without it, the files say "true"`}},
-		"Overridden": {"right by its text", policyOf("p", isTrue), func() Facts {
-			f := facts(service("app", new(in(mainFile, "${K:-true}", new("false"))), with("false")))
-			f.Environment = shell("false")
-			return f
-		}(), []string{
-			`app environment OverriddenByEnvironment: is "false" because K is "false" in the shell, must be "true" [held: the value comes from outside the compose files]`,
-			`app container ContainerStale: runs with "false", must be "true" [held: the files do not comply yet]`}},
-		"OverriddenBare": {"a bare key takes the shell's", policyOf("p", isTrue), func() Facts {
-			f := facts(service("app", &Variable{Value: new("0"), Bare: true, Layer: LayerEnvironment, Origin: Origin{mainFile, 20, 7}}))
-			f.Environment = shell("0")
-			return f
-		}(), []string{
-			`app environment OverriddenByEnvironment: is "0" because K is "0" in the shell, must be "true" [held: the value comes from outside the compose files]`,
-			`app container NotCreated: no container`}},
-		"OverriddenBeforeWritten": {"what would be written does not help", policyOf("p", isTrue), func() Facts {
-			f := facts(service("app", nil))
-			f.Environment = shell("false")
-			return f
-		}(), []string{
-			`app environment OverriddenByEnvironment: is not set and would not comply because K is "false" in the shell, must be "true" [held: the value comes from outside the compose files]`,
-			`app container NotCreated: no container`}},
-		"BareUnset": {"a bare key that nothing sets is missing", policyOf("p", isTrue), facts(service("app", &Variable{Bare: true, Layer: LayerEnvironment, Origin: Origin{mainFile, 20, 7}})), []string{
-			`app environment FileMissing: is not set, must be "true" [/shop/compose.yml K=${K:-true}]`, `app container NotCreated: no container`}},
-		"EnvFileRight": {"env_file is good enough", policyOf("p", isTrue), facts(service("app", fromEnvFile("true"))), []string{
-			`app env_file Compliant: is "true"`, `app container NotCreated: no container`}},
-		"EnvFileWrong": {"environment beats env_file", policyOf("p", isTrue), facts(service("app", fromEnvFile("no"))), []string{
-			`app env_file FileWrong: is "no", must be "true" [/shop/compose.yml K=${K:-true}]`, `app container NotCreated: no container`}},
-		"EnvFileNotExplicit": {"patch.files asks for the key itself", policyOf("p", isTrue, files("compose.yml")), facts(service("app", fromEnvFile("true"))), []string{
-			`app environment FileMissing: is not set, must be "true" [/shop/compose.yml K=${K:-true}]`, `app container NotCreated: no container`}},
-		"Forbidden": {"removing is a person's", policyOf("p", Rule{Absent: true}), facts(service("app", literal("x"), with("x"))), []string{
-			`app environment Forbidden: is "x", must not be set [held: removing a variable is not supported yet]`,
-			`app container ContainerStale: runs with "x", must not be set [held: the files do not comply yet]`}},
-		"AbsentStale": {"the file is rid of it, the container not yet", policyOf("p", Rule{Absent: true}), facts(service("app", nil, with("x"))), []string{
-			`app environment Compliant: is not set`, `app container ContainerStale: runs with "x", must not be set`}},
-		"AbsentFromImage": {"a swap would bring it back", policyOf("p", Rule{Absent: true}), facts(service("app", nil, func() Container {
-			c := with("x")
-			c.ImageEnv = map[string]string{"K": "x"}
-			return c
-		}())), []string{
-			`app environment Compliant: is not set`, `app image Forbidden: runs with "x" from its image, must not be set [held: removing a variable is not supported yet]`}},
-		"NotCreated": {"a stopped container is left alone", policyOf("p", isTrue), facts(service("app", literal("true"), exited)), []string{
-			`app environment Compliant: is "true"`, `app container NotCreated: shop-app-2 is exited`}},
-		"Unreachable": {"containers are compared, nothing is swapped", policyOf("p", isTrue), func() Facts {
-			f := facts(Service{Name: "app", Containers: []Container{with("false")}})
-			f.FilesUnreachable = "no file here"
-			return f
-		}(), []string{
-			`app environment FilesUnreachable: no compose file can be read, must be "true" [held: no file here]`,
-			`app container ContainerStale: runs with "false", must be "true" [held: no file here]`}},
-		"UnreachableSame": {"without files the running containers are the sides", policyOf("p", Rule{SameAcrossServices: true}), func() Facts {
-			f := facts(Service{Name: "app", Containers: []Container{with("a")}}, Service{Name: "beat", Containers: []Container{with("b"), exited}})
-			f.FilesUnreachable = "no file here"
-			return f
-		}(), []string{
-			`app environment FilesUnreachable: no compose file can be read, must be set [held: no file here]`,
-			`app container ContainerStale: runs with "a", must be the same in every selected service: app "a", beat "b" [held: no file here]`,
-			`beat environment FilesUnreachable: no compose file can be read, must be set [held: no file here]`,
-			`beat container NotCreated: shop-app-2 is exited`,
-			`beat container ContainerStale: runs with "b", must be the same in every selected service: app "a", beat "b" [held: no file here]`}},
-		"ServiceHeld": {"the verdict stays", policyOf("p", isTrue), facts(func() Service {
-			s := service("app", nil)
-			s.Held = "include is not supported yet"
-			return s
-		}()), []string{
-			`app environment FileMissing: is not set, must be "true" [held: include is not supported yet]`, `app container NotCreated: no container`}},
-		"NothingToDeclare": {"can find but not mend", policyOf("p", Rule{Minimum: new(1.0), Maximum: new(30.0)}), facts(service("app", literal("60"))), []string{
-			`app environment FileWrong: is "60", must be between 1 and 30 [held: say what to declare]`, `app container NotCreated: no container`}},
-		"Unsupported": {"a later release's policy is not carried out", policyOf("p", isTrue, func(p *Policy) { p.Spec.Patch.Target = TargetOverride }), facts(service("app", nil, with("false"))), []string{
-			`app environment FileMissing: is not set, must be "true" [held: patch.target Override is not supported yet]`,
-			`app container ContainerStale: runs with "false", must be "true" [held: patch.target Override is not supported yet]`}},
-		"Never": {"files only", policyOf("p", isTrue, func(p *Policy) { p.Spec.Rollout.Strategy = StrategyNever }), facts(service("app", literal("true"), with("no"))), []string{
-			`app environment Compliant: is "true"`, `app container ContainerStale: runs with "no", the files say "true" [held: rollout.strategy is Never]`}},
-		"Sensitive": {"no value in a message", policyOf("p", Rule{Value: new("hunter2"), Sensitive: new(true)}), facts(service("app", literal("hunter1"), with("hunter3"))), []string{
-			`app environment FileWrong: is "********", must be "********" [/shop/compose.yml K=hunter2]`, `app container ContainerStale: runs with "********", must be "********"`}},
-		"PresentEmpty": {"empty is not present", policyOf("p", Rule{Present: true}), facts(service("app", literal(""))), []string{
-			`app environment FileWrong: is "", must be set and not empty [held: say what to declare]`, `app container NotCreated: no container`}},
-		"AllowEmpty": {"unless it is", policyOf("p", Rule{Present: true, AllowEmpty: true}), facts(service("app", literal(""))), []string{
-			`app environment Compliant: is ""`, `app container NotCreated: no container`}},
-		"AllowImage": {"the image's ENV is enough", policyOf("p", Rule{Present: true, AllowImage: true}), facts(service("app", nil, func() Container {
-			c := with("x")
-			c.ImageEnv = map[string]string{"K": "x"}
-			return c
-		}())), []string{
-			`app environment Compliant: is left to the image`, `app container Compliant: runs with "x"`}},
-		"ImageNotAllowed": {"without allowImage the file must say it", policyOf("p", Rule{Present: true, Declare: new("y")}), facts(service("app", nil, func() Container {
-			c := with("x")
-			c.ImageEnv = map[string]string{"K": "x"}
-			return c
-		}())), []string{
-			`app environment FileMissing: is not set, must be set and not empty [/shop/compose.yml K=y]`, `app container Compliant: runs with "x"`}},
-		"PatchFiles": {"every named file must say it, loaded or not", policyOf("p", isTrue, files("compose.yml", "./compose.dev.yml", "other.yml")), facts(func() Service {
-			s := service("app", literal("true"))
-			s.Definitions = append(s.Definitions, Definition{File: devFile, Service: Origin{devFile, 4, 3}})
-			return s
-		}()), []string{
-			`app environment FileMissing: is not set, must be "true" [/shop/compose.dev.yml K=${K:-true}]`, `app environment Compliant: is "true"`, `app container NotCreated: no container`}},
-		"PatchFilesLaterWins": {"a file that is not named wins with a wrong value", policyOf("p", isTrue, files("compose.yml")), facts(func() Service {
-			s := service("app", literal("true"))
-			s.Resolved["K"] = in("/shop/zz.yml", "no", new("no"))
-			return s
-		}()), []string{
-			`app environment Compliant: is "true"`, `app environment FileWrong: is "no", must be "true" [/shop/zz.yml K=${K:-true}]`, `app container NotCreated: no container`}},
-		"SameHeld": {"which side is right?", policyOf("p", Rule{SameAcrossServices: true}), facts(service("app", literal("a")), service("beat", literal("b"))), []string{
-			`app environment FileWrong: is "a", must be the same in every selected service: app "a", beat "b" [held: which side is right?]`, `app container NotCreated: no container`,
-			`beat environment FileWrong: is "b", must be the same in every selected service: app "a", beat "b" [held: which side is right?]`, `beat container NotCreated: no container`}},
-		"SameDeclare": {"all sides are set to what declare says", policyOf("p", Rule{SameAcrossServices: true, Declare: new("${K:-b}")}), facts(service("app", literal("a"), with("a")), service("beat", literal("b"))), []string{
-			`app environment FileWrong: is "a", must be "b" in every selected service [/shop/compose.yml K=${K:-b}]`, `app container ContainerStale: runs with "a", must be "b" in every selected service`,
-			`beat environment Compliant: is "b"`, `beat container NotCreated: no container`}},
-		"SameAgree": {"agreement on another value than declare is agreement", policyOf("p", Rule{SameAcrossServices: true, Declare: new("b")}), facts(service("app", literal("a")), service("beat", literal("a"))), []string{
-			`app environment Compliant: is "a"`, `app container NotCreated: no container`, `beat environment Compliant: is "a"`, `beat container NotCreated: no container`}},
-		"Ignored": {"the label takes it out", policyOf("p", isTrue), facts(Service{Name: "app", Labels: map[string]string{IgnoreLabel: "true"}}), nil},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, lines(Evaluate([]Policy{tc.policy}, tc.facts))); diff != "" {
-				t.Errorf("%s:\n%s", tc.reason, diff)
-			}
-		})
+	for group, cases := range map[string]map[string]evaluationCase{
+		"Files": fileCases(), "Overrides": overrideCases(), "Containers": containerCases(), "PatchFiles": patchFilesCases(), "Same": sameCases(),
+	} {
+		for name, tc := range cases {
+			t.Run(group+"/"+name, func(t *testing.T) {
+				if diff := cmp.Diff(tc.want, lines(Evaluate([]Policy{tc.policy}, tc.facts))); diff != "" {
+					t.Errorf("%s:\n%s", tc.reason, diff)
+				}
+			})
+		}
 	}
 }
 
@@ -243,7 +143,6 @@ func TestUnloadedFixHoldsContainer(t *testing.T) {
 	want := []string{
 		"app environment FileMissing: is not set, must be at least 5 [/shop/compose.dev.yml K=7]",
 		`app environment OverriddenByEnvironment: is "1" because N is "1" in /shop/.env, must be at least 5 [held: the value comes from outside the compose files]`,
-		`app container ContainerStale: runs with "1", must be at least 5 [held: the files do not comply yet]`,
 	}
 	if diff := cmp.Diff(want, lines(Evaluate([]Policy{p}, f))); diff != "" {
 		t.Error(diff)
@@ -278,7 +177,7 @@ func TestConflicts(t *testing.T) {
 		"Absent":         {"absent against present", Rule{Absent: true}, Rule{Present: true}, true},
 		"AbsentSame":     {"absent against agreement", Rule{Absent: true}, Rule{SameAcrossServices: true}, true},
 		"AbsentTwice":    {"both want it gone", Rule{Absent: true}, Rule{Absent: true}, false},
-		"NoCommonText":   {"the rules could agree, what they declare does not", Rule{Maximum: new(5.0), Declare: new("1")}, Rule{Minimum: new(4.0), Declare: new("9")}, true},
+		"NoCommonText":   {"the rules could agree, what they declare does not: held, but no contradiction", Rule{Maximum: new(5.0), Declare: new("1")}, Rule{Minimum: new(4.0), Declare: new("9")}, false},
 		"CommonText":     {"the second's text satisfies both", Rule{Maximum: new(5.0), Declare: new("1")}, Rule{Minimum: new(4.0), Declare: new("4")}, false},
 	}
 	for name, tc := range cases {
@@ -300,5 +199,89 @@ func TestConflicts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Rules that agree are no conflict when what one of them declares does not suit the other.
+func TestRivalDeclarations(t *testing.T) {
+	policies := []Policy{
+		policyOf("a", Rule{Maximum: new(5.0), Declare: new("1")}), policyOf("b", Rule{Minimum: new(4.0), Declare: new("9")}),
+	}
+	cases := map[string]struct {
+		reason  string
+		service Service
+		want    []string
+	}{
+		"Missing": {"nothing can be written", service("app", nil), []string{
+			`app environment FileMissing: is not set, must be at most 5 [held: what policy "a" declares does not satisfy policy "b"]`,
+			`app environment FileMissing: is not set, must be at least 4 [held: what policy "a" declares does not satisfy policy "b"]`,
+			`app container NotCreated: no container`, `app container NotCreated: no container`}},
+		"Wrong": {"the verdict stays", service("app", literal("6")), []string{
+			`app environment FileWrong: is "6", must be at most 5 [held: what policy "a" declares does not satisfy policy "b"]`,
+			`app environment Compliant: is "6"`,
+			`app container NotCreated: no container`, `app container NotCreated: no container`}},
+		"Both": {"a value that suits both is fine", service("app", literal("4.5")), []string{
+			`app environment Compliant: is "4.5"`, `app environment Compliant: is "4.5"`,
+			`app container NotCreated: no container`, `app container NotCreated: no container`}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			findings := Evaluate(policies, facts(tc.service))
+			if diff := cmp.Diff(tc.want, lines(findings)); diff != "" {
+				t.Errorf("%s:\n%s", tc.reason, diff)
+			}
+			if f := findings[0]; f.Held != "" && f.Hint != "change declare in the rule at a.yaml:7:5, or the rule at b.yaml:7:5" {
+				t.Errorf("the hint names both places, got %q", f.Hint)
+			}
+		})
+	}
+}
+
+// What one policy calls sensitive no other policy shows.
+func TestSensitiveIsShared(t *testing.T) {
+	const value = "hunter2"
+	hidden := policyOf("hides", Rule{Present: true, Sensitive: new(true)}, func(p *Policy) { p.Spec.Selector.Services = []string{"app"} })
+	cases := map[string]struct {
+		reason string
+		other  Rule
+		want   map[string]bool // is the service's variable sensitive?
+	}{
+		"Value":   {"a rule that shows what it wants", Rule{Value: new(value + "x")}, map[string]bool{"app": true, "beat": false}},
+		"Pattern": {"a rule that shows what it is", Rule{Pattern: "[0-9]+"}, map[string]bool{"app": true, "beat": false}},
+		"Same":    {"services that agree share a value, so all hide it", Rule{SameAcrossServices: true}, map[string]bool{"app": true, "beat": true}},
+		"Open":    {"not even if the other says otherwise", Rule{Maximum: new(1.0), Sensitive: new(false)}, map[string]bool{"app": true, "beat": false}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			f := facts(service("app", literal(value), with(value)), service("beat", literal(value+"z"), with(value)))
+			for _, finding := range Evaluate([]Policy{policyOf("shows", tc.other), hidden}, f) {
+				if finding.Sensitive != tc.want[finding.Service] {
+					t.Errorf("%s: %s by %s: sensitive %v", tc.reason, finding.Service, finding.Policy, finding.Sensitive)
+				}
+				if finding.Sensitive && strings.Contains(finding.Message+finding.Hint+finding.Held, value) {
+					t.Errorf("%s: %s by %s: %s", tc.reason, finding.Service, finding.Policy, finding.Message)
+				}
+			}
+		})
+	}
+}
+
+// Secrecy goes on from agreement to agreement.
+func TestSensitiveSpreads(t *testing.T) {
+	on := func(services ...string) func(*Policy) {
+		return func(p *Policy) { p.Spec.Selector.Services = services }
+	}
+	policies := []Policy{
+		policyOf("a", Rule{SameAcrossServices: true}, on("one", "two")), policyOf("b", Rule{SameAcrossServices: true}, on("two", "three")),
+		policyOf("c", Rule{Present: true, Sensitive: new(true)}, on("three")), policyOf("d", Rule{Present: true}, on("one", "four")),
+	}
+	var open []string
+	for _, f := range Evaluate(policies, facts(service("one", nil), service("two", nil), service("three", nil), service("four", nil))) {
+		if !f.Sensitive && !slices.Contains(open, f.Service) {
+			open = append(open, f.Service)
+		}
+	}
+	if diff := cmp.Diff([]string{"four"}, open); diff != "" {
+		t.Errorf("services whose variable may be shown (-want +got):\n%s", diff)
 	}
 }

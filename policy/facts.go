@@ -61,6 +61,8 @@ type Variable struct {
 	// Text is the value as written, before interpolation. For a bare KEY it is empty and Bare is true.
 	Text string
 	Bare bool
+	// Literal text is not interpolated: an env_file's single quotes, or its format raw.
+	Literal bool
 	Layer
 	Origin Origin
 }

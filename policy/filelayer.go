@@ -10,7 +10,6 @@ import (
 type settled struct {
 	compliant bool
 	value     *string // the compliant value; nil when the files leave the variable unset
-	mended    bool    // not compliant, but a fix will make it so
 }
 
 // view is a variable as one file, or all of them together, have it.
@@ -37,6 +36,9 @@ func (q *question) judgeFiles(c *claim, r remedy) ([]Finding, settled) {
 		}
 		findings = append(findings, f)
 	}
+	if q.service.foreign() {
+		return findings, settled{compliant: len(wrong) == 0}
+	}
 	whole := q.effectiveView(c)
 	f := q.judge(c, whole, r)
 	if len(findings) == 0 || f.Difference() && !explained(whole, wrong) {
@@ -45,7 +47,7 @@ func (q *question) judgeFiles(c *claim, r remedy) ([]Finding, settled) {
 	if !f.Difference() {
 		return findings, settled{compliant: true, value: whole.variable.Value}
 	}
-	return findings, settled{mended: f.Fix != nil}
+	return findings, settled{}
 }
 
 func (q *question) unreachable(c *claim) Finding {
@@ -55,6 +57,13 @@ func (q *question) unreachable(c *claim) Finding {
 	f.Held = q.facts.FilesUnreachable
 	f.Hint = "run composure where the project's compose files are, or name them with --file"
 	return f
+}
+
+func (d Definition) loaded() bool { return d.Loaded }
+
+// foreign reports whether only files that the project does not load define the service: the project has no such service.
+func (s *Service) foreign() bool {
+	return len(s.Definitions) > 0 && !slices.ContainsFunc(s.Definitions, Definition.loaded)
 }
 
 // explained reports whether a finding in one of the listed files already says why the project's value is wrong.
@@ -73,7 +82,7 @@ func explained(whole view, wrong []Definition) bool {
 func (q *question) effectiveView(c *claim) view {
 	variable, set := q.service.Resolved[c.Name]
 	v := view{name: effective, variable: variable, set: set}
-	if i := slices.IndexFunc(q.service.Definitions, func(d Definition) bool { return d.Loaded }); i >= 0 {
+	if i := slices.IndexFunc(q.service.Definitions, Definition.loaded); i >= 0 {
 		v.place, v.file = q.service.Definitions[i].Service, q.service.Definitions[i].File
 	}
 	if set && variable.Layer == LayerEnvironment {
@@ -141,8 +150,8 @@ func (q *question) mend(f *Finding, c *claim, v view, r remedy) {
 	}
 	f.Message += ", " + q.wantIn(c, v)
 	f.Held, f.Hint = q.held(c, v, r)
-	if f.Held == "" && r.rival == nil {
-		f.Fix = &Fix{File: v.file, Service: q.service.Name, Key: c.Name, Text: r.text}
+	if f.Held == "" {
+		f.Fix = &Fix{File: v.file, Service: q.service.Name, Key: c.Name, Text: r.text, Sensitive: c.sensitive}
 	}
 }
 
@@ -150,6 +159,9 @@ func (q *question) mend(f *Finding, c *claim, v view, r remedy) {
 func (q *question) overriding(c *claim, v view) []string {
 	value := v.variable.Value
 	if value == nil || c.accepts(*value) {
+		return nil
+	}
+	if v.variable.Literal {
 		return nil
 	}
 	if v.variable.Bare {

@@ -48,4 +48,6 @@ type Fix struct {
 	Service string
 	Key     string
 	Text    string // as it stands in the file, before interpolation
+	// Sensitive text is written, and never shown.
+	Sensitive bool
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -18,37 +19,52 @@ func minimal(spec string) string {
 
 const oneRule = "  variables:\n  - {name: A, present: true}\n"
 
-func TestParseProblems(t *testing.T) {
-	cases := map[string]struct {
-		reason string
-		file   string
-		want   []string // "line:column: part of the message | part of the hint", in order
-	}{
-		"Empty":           {"a file without a policy is a mistake", "# nothing\n---\n", []string{"1:1: no policy | apiVersion"}},
-		"Syntax":          {"YAML errors keep their place", minimal("  a: [1\n"), []string{"6:1: not valid YAML |"}},
-		"SyntaxInSecond":  {"lines count over documents", minimal(oneRule) + "---\na: b: c\n", []string{"8:5: not valid YAML |"}},
-		"NotUTF8":         {"other encodings are refused", "\xff\xfe", []string{"1:1: not UTF-8 | UTF-8"}},
-		"List":            {"a policy is a mapping", "- a\n", []string{"1:1: a policy must be a mapping, not a list | key: value"}},
-		"ForeignKind":     {"another kind's fields are not judged", "apiVersion: composure/v1alpha1\nkind: Service\nfoo: 1\n", []string{`2:7: kind "Service" | EnvironmentPolicy`}},
-		"ForeignVersion":  {"the version is exact", "apiVersion: v1\nkind: EnvironmentPolicy\n", []string{`1:13: apiVersion "v1" | composure/v1alpha1`}},
-		"MissingHeader":   {"both header fields are required", "metadata: {name: p}\nspec:\n" + oneRule, []string{"1:1: apiVersion is missing | write", "1:1: kind is missing | write"}},
-		"CaseOfField":     {"keys are exact-case", strings.Replace(minimal(oneRule), "spec:", "SPEC:", 1), []string{`4:1: unknown field "SPEC" | did you mean "spec"`}},
-		"UnknownField":    {"a typing slip is shown", minimal("  variables:\n  - name: A\n    vaule: x\n"), []string{`7:5: unknown field "spec.variables[0].vaule" | did you mean "value"`}},
-		"UnknownFar":      {"no near word: all are listed", minimal("  zzz: 1\n" + oneRule), []string{`5:3: unknown field "spec.zzz" | known fields are description, severity`}},
-		"DuplicateKey":    {"the second would win silently", minimal("  severity: error\n  severity: info\n" + oneRule), []string{`6:3: key "spec.severity" is given twice | keep one`}},
-		"YesValue":        {"YAML 1.1 reads yes as true", minimal("  variables:\n  - name: A\n    value: yes\n"), []string{`7:12: must be a string, not the boolean yes | quote it`}},
-		"TrueValue":       {"a boolean is no string", minimal("  variables:\n  - {name: A, value: true}\n"), []string{`6:22: not the boolean true | quote it`}},
-		"NumberValue":     {"a number is no string", minimal("  variables:\n  - {name: A, values: [a, 022]}\n"), []string{`6:27: not a number | quote it`}},
-		"DateValue":       {"a date is no string", minimal("  variables:\n  - {name: A, value: 2001-12-14}\n"), []string{`6:22: not a timestamp | quote it`}},
-		"NullValue":       {"a forgotten value", minimal("  variables:\n  - name: A\n    value:\n"), []string{"7:11: has no value | remove the line"}},
-		"BoolQuoted":      {"a string is no boolean", minimal("  variables:\n  - {name: A, present: \"true\"}\n"), []string{"6:24: must be true or false | without quotes"}},
-		"NumberQuoted":    {"a string is no number", minimal("  variables:\n  - {name: A, minimum: \"1\"}\n"), []string{"6:24: must be a number | without quotes"}},
-		"Infinite":        {"bounds are finite", minimal("  variables:\n  - {name: A, minimum: .inf}\n"), []string{"6:24: must be a number |"}},
-		"BareDuration":    {"which unit?", minimal("  rollout: {timeout: 90}\n" + oneRule), []string{"5:22: must be a duration, not 90 | say the unit: 90s"}},
-		"BadDuration":     {"not a duration", minimal("  rollout: {timeout: soon}\n" + oneRule), []string{"5:22: must be a duration, not soon | 90s"}},
-		"NegativeTime":    {"time runs forwards", minimal("  rollout: {timeout: -1s}\n" + oneRule), []string{"5:22: longer than zero | default"}},
-		"ListForScalar":   {"wrong shape", minimal("  severity: [error]\n" + oneRule), []string{"5:13: must be a string, not a list |"}},
-		"ScalarForList":   {"wrong shape", minimal("  selector: {services: app}\n" + oneRule), []string{"5:24: must be a list, not a single value | [item, item]"}},
+// problemCase is a file that is refused.
+type problemCase struct {
+	reason string
+	file   string
+	want   []string // "line:column: part of the message | part of the hint", in order
+}
+
+// formProblems: what is wrong with a file before it means anything.
+func formProblems() map[string]problemCase {
+	return map[string]problemCase{
+		"Empty":          {"a file without a policy is a mistake", "# nothing\n---\n", []string{"1:1: no policy | apiVersion"}},
+		"Syntax":         {"YAML errors keep their place", minimal("  a: [1\n"), []string{"6:1: not valid YAML |"}},
+		"SyntaxInSecond": {"lines count over documents", minimal(oneRule) + "---\na: b: c\n", []string{"8:5: not valid YAML |"}},
+		"NotUTF8":        {"other encodings are refused", "\xff\xfe", []string{"1:1: not UTF-8 | UTF-8"}},
+		"List":           {"a policy is a mapping", "- a\n", []string{"1:1: a policy must be a mapping, not a list | key: value"}},
+		"ForeignKind":    {"another kind's fields are not judged", "apiVersion: composure/v1alpha1\nkind: Service\nfoo: 1\n", []string{`2:7: kind "Service" | EnvironmentPolicy`}},
+		"ForeignVersion": {"the version is exact", "apiVersion: v1\nkind: EnvironmentPolicy\n", []string{`1:13: apiVersion "v1" | composure/v1alpha1`}},
+		"MissingHeader":  {"both header fields are required", "metadata: {name: p}\nspec:\n" + oneRule, []string{"1:1: apiVersion is missing | write", "1:1: kind is missing | write"}},
+		"CaseOfField":    {"keys are exact-case", strings.Replace(minimal(oneRule), "spec:", "SPEC:", 1), []string{`4:1: unknown field "SPEC" | did you mean "spec"`}},
+		"UnknownField":   {"a typing slip is shown", minimal("  variables:\n  - name: A\n    vaule: x\n"), []string{`7:5: unknown field "spec.variables[0].vaule" | did you mean "value"`}},
+		"UnknownFar":     {"no near word: all are listed", minimal("  zzz: 1\n" + oneRule), []string{`5:3: unknown field "spec.zzz" | known fields are description, severity`}},
+		"DuplicateKey":   {"the second would win silently", minimal("  severity: error\n  severity: info\n" + oneRule), []string{`6:3: key "spec.severity" is given twice | keep one`}},
+		"YesValue":       {"YAML 1.1 reads yes as true", minimal("  variables:\n  - name: A\n    value: yes\n"), []string{`7:12: must be a string, not the boolean yes | quote it`}},
+		"TrueValue":      {"a boolean is no string", minimal("  variables:\n  - {name: A, value: true}\n"), []string{`6:22: not the boolean true | quote it`}},
+		"NumberValue":    {"a number is no string", minimal("  variables:\n  - {name: A, values: [a, 022]}\n"), []string{`6:27: not a number | quote it`}},
+		"DateValue":      {"a date is no string", minimal("  variables:\n  - {name: A, value: 2001-12-14}\n"), []string{`6:22: not a timestamp | quote it`}},
+		"NullValue":      {"a forgotten value", minimal("  variables:\n  - name: A\n    value:\n"), []string{"7:11: has no value | remove the line"}},
+		"BoolQuoted":     {"a string is no boolean", minimal("  variables:\n  - {name: A, present: \"true\"}\n"), []string{"6:24: must be true or false | without quotes"}},
+		"NumberQuoted":   {"a string is no number", minimal("  variables:\n  - {name: A, minimum: \"1\"}\n"), []string{"6:24: must be a number | without quotes"}},
+		"Infinite":       {"bounds are finite", minimal("  variables:\n  - {name: A, minimum: .inf}\n"), []string{"6:24: must be a number |"}},
+		"BareDuration":   {"which unit?", minimal("  rollout: {timeout: 90}\n" + oneRule), []string{"5:22: must be a duration, not 90 | say the unit: 90s"}},
+		"BadDuration":    {"not a duration", minimal("  rollout: {timeout: soon}\n" + oneRule), []string{"5:22: must be a duration, not soon | 90s"}},
+		"NegativeTime":   {"time runs forwards", minimal("  rollout: {timeout: -1s}\n" + oneRule), []string{"5:22: longer than zero | default"}},
+		"ListForScalar":  {"wrong shape", minimal("  severity: [error]\n" + oneRule), []string{"5:13: must be a string, not a list |"}},
+		"ScalarForList":  {"wrong shape", minimal("  selector: {services: app}\n" + oneRule), []string{"5:24: must be a list, not a single value | [item, item]"}},
+		"UnknownAnchor":  {"what looks like an alias may be a secret", minimal("  variables:\n  - {name: A, value: *hunter2}\n"), []string{"6:22: no such anchor | quote"}},
+		"TagForValue":    {"what looks like a tag may be a secret", minimal("  variables:\n  - {name: A, value: !hunter2 }\n"), []string{"6:22: must be a string, not a value with a tag of its own | quote"}},
+		"TextForBool":    {"a text that went astray is not repeated", minimal("  variables:\n  - {name: A, present: hunter2}\n"), []string{"6:24: must be true or false, not a string |"}},
+		"TextForNumber":  {"a text that went astray is not repeated", minimal("  variables:\n  - {name: A, minimum: hunter2}\n"), []string{"6:24: must be a number, not a string |"}},
+		"Directive":      {"the version of a YAML to come is not known", "%YAML 2.0\n---\n" + minimal(oneRule), []string{"1:1: not valid YAML |"}},
+	}
+}
+
+// meaningProblems: what is well-formed and still no policy.
+func meaningProblems() map[string]problemCase {
+	return map[string]problemCase{
 		"Enum":            {"allowed words are told", minimal("  severity: fatal\n" + oneRule), []string{`5:13: spec.severity "fatal" | error, warning, info`}},
 		"EnumEmpty":       {"an empty word is no default", minimal("  onFailure: \"\"\n" + oneRule), []string{`5:14: "" is not known | Rollback, Keep`}},
 		"BadName":         {"names are DNS labels", strings.Replace(minimal(oneRule), "name: p", "name: My_P", 1), []string{`3:18: "My_P" is not a DNS label | lower-case`}},
@@ -59,6 +75,7 @@ func TestParseProblems(t *testing.T) {
 		"NoKind":          {"says nothing", minimal("  variables:\n  - {name: A}\n"), []string{`6:5: does not say what it must be | add one of`}},
 		"MinAboveMax":     {"no number fits", minimal("  variables:\n  - {name: A, minimum: 5, maximum: 1}\n"), []string{"6:24: minimum 5 is above maximum 1 | swap"}},
 		"BadPattern":      {"patterns are checked", minimal("  variables:\n  - {name: A, pattern: 'a)(b'}\n"), []string{"6:24: pattern is not valid | RE2"}},
+		"SecretPattern":   {"a pattern may hold a secret", minimal("  variables:\n  - {name: A, pattern: 'hunter2(', sensitive: true}\n"), []string{"6:24: pattern is not valid: missing closing ) | RE2"}},
 		"BadVariable":     {"no environment has it", minimal("  variables:\n  - {name: 'A B', present: true}\n"), []string{`6:12: "A B" is not a variable name | letters`}},
 		"TwiceVariable":   {"one rule for one variable", minimal("  variables:\n  - {name: A, present: true}\n  - {name: A, value: x}\n"), []string{`7:12: already has a rule at f.yaml:6:12 | one rule`}},
 		"DeclareWrong":    {"declare must satisfy its own rule", minimal("  variables:\n  - {name: A, maximum: 5, declare: '${A:-9}'}\n"), []string{`6:36: declare gives "9" with an empty environment, must be at most 5 | default`}},
@@ -80,12 +97,20 @@ func TestParseProblems(t *testing.T) {
 			`6:3: unknown field "spec.bogus" |`, `8:22: must be a string |`, `10:7: kind "X" |`}},
 		"AliasPlace": {"a problem is shown at the alias", minimal("  description: &d 'x'\n  severity: *d\n" + oneRule), []string{`6:13: spec.severity "x" |`}},
 	}
+}
+
+func TestParseProblems(t *testing.T) {
+	cases := formProblems()
+	maps.Copy(cases, meaningProblems())
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			policies, err := Parse("f.yaml", []byte(tc.file))
 			var problems Problems
 			if !errors.As(err, &problems) || policies != nil {
 				t.Fatalf("%s: got %v, %v, want Problems", tc.reason, policies, err)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%s: leaks: %v", tc.reason, err)
 			}
 			if len(problems) != len(tc.want) {
 				t.Fatalf("%s: want %d problems, got\n%v", tc.reason, len(tc.want), err)
@@ -114,6 +139,37 @@ shop/policy.yaml:8:12: spec.variables[0].value must be a string, not the boolean
 	}
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A document may say which YAML it is. Its lines, and those of the documents below it, count all the same.
+func TestParseDirectives(t *testing.T) {
+	cases := map[string]struct {
+		reason, file string
+		want         []Origin
+	}{
+		"Version":   {"the parsers know 1.1 only, and read 1.2", "%YAML 1.2\n---\n" + minimal(oneRule), []Origin{{"f.yaml", 3, 1}}},
+		"Older":     {"so do they 1.1", "# note\n\n%YAML 1.1 # why\n# note\n---\n" + minimal(oneRule), []Origin{{"f.yaml", 6, 1}}},
+		"Windows":   {"with other line breaks", strings.ReplaceAll("%YAML 1.2\n---\n"+minimal(oneRule), "\n", "\r\n"), []Origin{{"f.yaml", 3, 1}}},
+		"Tags":      {"a directive that nobody uses", "%TAG !e! tag:example.com,2000:\n---\n" + minimal(oneRule), []Origin{{"f.yaml", 3, 1}}},
+		"Second":    {"below the end of another document", minimal(oneRule) + "...\n%YAML 1.2\n---\n" + minimal(oneRule), []Origin{{"f.yaml", 1, 1}, {"f.yaml", 10, 1}}},
+		"None":      {"a comment is none", "# %YAML 1.2\n---\n" + minimal(oneRule), []Origin{{"f.yaml", 3, 1}}},
+		"InContent": {"nor is a text", minimal("  description: |\n    %YAML 1.2\n    ---\n" + oneRule), []Origin{{"f.yaml", 1, 1}}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			policies, err := Parse("f.yaml", []byte(tc.file))
+			if err != nil {
+				t.Fatalf("%s: %v", tc.reason, err)
+			}
+			var got []Origin
+			for _, p := range policies {
+				got = append(got, p.Origin)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
 	}
 }
 

@@ -158,7 +158,7 @@ type RedisCheck struct {
 	URL         string   `json:"url"`
 	Ping        bool     `json:"ping,omitempty"`
 	Channel     string   `json:"channel,omitempty"`
-	Subscribers int64    `json:"subscribers,omitempty"` // at least this many on Channel (PUBSUB NUMSUB)
+	Subscribers int64    `json:"subscribers,omitempty"` // at least this many on Channel (PUBSUB NUMSUB); default 1
 	Within      Duration `json:"within,omitempty"`      // default 30s
 }
 

@@ -140,3 +140,48 @@ func TestDurationJSON(t *testing.T) {
 		t.Errorf("got %s, %v", out, err)
 	}
 }
+
+// A channel that nobody need listen to would verify nothing.
+func TestRedisSubscribersDefault(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		check  RedisCheck
+		want   int64
+	}{
+		"Channel":   {"somebody listens", RedisCheck{Channel: "c"}, 1},
+		"Explicit":  {"as many as are asked for", RedisCheck{Channel: "c", Subscribers: 3}, 3},
+		"NoChannel": {"nothing to listen on", RedisCheck{Ping: true}, 0},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := Check{Redis: &tc.check}
+			setCheckDefaults(&c)
+			if c.Redis.Subscribers != tc.want {
+				t.Errorf("%s: want %d, got %d", tc.reason, tc.want, c.Redis.Subscribers)
+			}
+		})
+	}
+}
+
+func TestUnsupported(t *testing.T) {
+	cases := map[string]struct {
+		reason   string
+		strategy Strategy
+		checks   []Check
+		want     string
+	}{
+		"Supported":  {"what this release does", StrategyStopFirst, []Check{{Healthy: true}, {Redis: &RedisCheck{}}, {Log: &LogCheck{}}}, ""},
+		"Never":      {"doing nothing", StrategyNever, nil, ""},
+		"StartFirst": {"a strategy to come", StrategyStartFirst, nil, "rollout.strategy StartFirst is not supported yet"},
+		"Compose":    {"a strategy to come", StrategyCompose, nil, "rollout.strategy Compose is not supported yet"},
+		"Exec":       {"a check to come", StrategyStopFirst, []Check{{Healthy: true}, {Exec: &ExecCheck{}}}, "verify exec is not supported yet"},
+		"HTTP":       {"a check to come", StrategyStopFirst, []Check{{HTTP: &HTTPCheck{}}}, "verify http is not supported yet"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := Unsupported(tc.strategy, tc.checks); got != tc.want {
+				t.Errorf("%s: want %q, got %q", tc.reason, tc.want, got)
+			}
+		})
+	}
+}

@@ -14,8 +14,6 @@ type remedy struct {
 	held, hint string
 	// overriding are the interpolation variables that would make the text resolve to something else.
 	overriding []string
-	// claim, rival are the two that no text satisfies together.
-	claim, rival *claim
 }
 
 // remedy picks the text of the first policy by name that satisfies every claim once it is resolved.
@@ -47,7 +45,7 @@ func (q *question) remedy() remedy {
 	return q.rivals(first)
 }
 
-// rivals names the claims that stand against what the first one would write.
+// rivals says which claim stands against what the first one would write.
 func (q *question) rivals(first *claim) remedy {
 	text, _ := first.text()
 	value, _, err := interpolate(text, q.facts.Environment)
@@ -55,7 +53,10 @@ func (q *question) rivals(first *claim) remedy {
 	if err != nil || rival == nil || rival == first {
 		return remedy{held: "what the rule declares does not satisfy it", hint: fmt.Sprintf("change declare in the rule at %s", first.Rule.Origin)}
 	}
-	return remedy{claim: first, rival: rival}
+	return remedy{
+		held: fmt.Sprintf("what policy %q declares does not satisfy policy %q", first.policy.Metadata.Name, rival.policy.Metadata.Name),
+		hint: fmt.Sprintf("change declare in the rule at %s, or the rule at %s", first.Rule.Origin, rival.Rule.Origin),
+	}
 }
 
 // refusing returns the first claim that value would not satisfy.

@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 )
@@ -188,7 +190,11 @@ func (v *validator) regexp(path, pattern string) bool {
 		return false
 	}
 	if _, err := regexp.Compile(pattern); err != nil {
-		v.problem(path, fmt.Sprintf("pattern is not valid: %v", err), "write it in RE2 syntax: https://github.com/google/re2/wiki/Syntax")
+		why := "not a regular expression"
+		if broken, ok := errors.AsType[*syntax.Error](err); ok {
+			why = string(broken.Code) // without the expression: it may be a secret
+		}
+		v.problem(path, "pattern is not valid: "+why, "write it in RE2 syntax: https://github.com/google/re2/wiki/Syntax")
 		return false
 	}
 	return true

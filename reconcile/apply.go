@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -26,14 +24,10 @@ type Executor struct {
 	// Writer and Prober are nil when only files are written.
 	Writer engine.Writer
 	Prober engine.Prober
-	Store  state.Store
 	// Roots are the folders in which files may be written.
 	Roots []string
-	Host  string
 	// NewID names a transaction; ids sort by time.
 	NewID func() string
-	// Alive reports whether a process of this host runs; it tells a stale lock.
-	Alive func(pid int) bool
 	// Progress is told one line for each thing done or about to be done, without secrets.
 	Progress func(string)
 	Log      logr.Logger
@@ -73,14 +67,8 @@ func (e *Executor) Apply(ctx context.Context, src Source, confirmed plan.Plan) (
 	if err != nil {
 		return Applied{}, err
 	}
-	defer func() {
-		// The lock must go even after Ctrl-C.
-		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if err := unlock(release); err != nil {
-			e.Progress("the lock could not be released: " + err.Error())
-		}
-	}()
+	defer unlock()
+	src.Transaction = id
 	proposal, err := Propose(ctx, src)
 	if err != nil {
 		return Applied{}, err
@@ -99,26 +87,6 @@ func Same(a, b plan.Plan) bool {
 	return errA == nil && errB == nil && string(left) == string(right)
 }
 
-func (e *Executor) lock(ctx context.Context, src Source, p plan.Plan, id string) (func(context.Context) error, error) {
-	if src.Reader != nil {
-		locker := engine.Locker{Reader: src.Reader, Writer: e.Writer, Prober: e.Prober, Host: e.Host, Alive: e.Alive}
-		unlock, err := locker.Lock(ctx, p.Project, id)
-		if locked, ok := errors.AsType[*engine.LockedError](err); ok {
-			return nil, hint.Wrap(err, "wait for it to end; if you know that it is dead, break the lock with: "+locked.Command)
-		}
-		return unlock, err
-	}
-	patch := p.Of(plan.VerbPatch)
-	if len(patch) == 0 {
-		return func(context.Context) error { return nil }, nil
-	}
-	unlock, err := files.LockDir(filepath.Dir(patch[0].Patch.File))
-	if err != nil {
-		return nil, err
-	}
-	return func(context.Context) error { return unlock() }, nil
-}
-
 // transaction is one plan being carried out.
 type transaction struct {
 	*Executor
@@ -131,19 +99,21 @@ type transaction struct {
 	baseline map[string]error // by check step; nil: it passed before anything was changed
 	swapped  []engine.Swapped
 	outcomes map[string]plan.Outcome
-	keep     bool // a failed check does not undo anything
-	failure  string
-	leftover bool           // an old container could not be removed
-	written  []files.Before // what the files held; nil until they are written
+	// untouched are the swaps that were refused before anything was done to the container.
+	untouched map[string]bool
+	keep      bool // a failed check does not undo anything
+	failure   string
+	leftover  bool           // an old container could not be removed
+	written   []files.Before // what the files held; nil until they are written
 }
 
 func newTransaction(e *Executor, src Source, proposal Proposal, id string) *transaction {
 	_, onFailure := policy.Strictest(proposal.Policies)
-	redactor := redact.New(secrets(proposal)...)
+	redactor := redact.New(proposal.Secrets()...)
 	t := &transaction{
 		Executor: e, src: src, proposal: proposal, id: id,
-		baseline: map[string]error{}, outcomes: map[string]plan.Outcome{}, keep: onFailure == policy.OnFailureKeep,
-		verify:  verifier{reader: src.Reader, prober: e.Prober, redactor: redactor, targets: map[string]string{}},
+		baseline: map[string]error{}, outcomes: map[string]plan.Outcome{}, untouched: map[string]bool{}, keep: onFailure == policy.OnFailureKeep,
+		verify:  verifier{reader: src.Reader, prober: e.Prober, redactor: redactor, targets: map[string]string{}, watched: map[string]int{}},
 		swapper: engine.Swapper{Reader: src.Reader, Writer: e.Writer, APIVersion: proposal.Snapshot.Engine.APIVersion},
 	}
 	for service, containers := range proposal.Snapshot.Containers {
@@ -154,27 +124,6 @@ func newTransaction(e *Executor, src Source, proposal Proposal, id string) *tran
 		}
 	}
 	return t
-}
-
-// secrets are the values that no message may repeat.
-func secrets(p Proposal) []string {
-	var values []string
-	for _, step := range p.Plan.Of(plan.VerbSwap) {
-		sensitive := map[string]bool{}
-		for _, change := range step.Swap.Changes {
-			sensitive[change.Key] = change.Sensitive
-			if change.Sensitive && change.Old != nil {
-				values = append(values, *change.Old)
-			}
-		}
-		for _, entry := range step.Swap.Env {
-			key, value, _ := strings.Cut(entry, "=")
-			if redact.Key(key) || sensitive[key] {
-				values = append(values, value)
-			}
-		}
-	}
-	return values
 }
 
 func (t *transaction) run(ctx context.Context) (Applied, error) {
@@ -188,6 +137,9 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 		return t.applied(t.done(), nil), nil
 	}
 	t.failure = t.verify.redactor.String(failed.Error())
+	if ctx.Err() != nil {
+		t.failure = "interrupted at " + failed.object
+	}
 	if failed.nothing {
 		t.close(ResultRolledBack)
 		return Applied{}, advise(failed)
@@ -227,13 +179,13 @@ func (t *transaction) applied(result Result, restored []string) Applied {
 func (t *transaction) close(result Result) {
 	ended := time.Now().UTC()
 	t.record.Ended, t.record.Outcome = &ended, recorded(result)
-	if err := t.Store.Save(t.record); err != nil {
+	if err := t.src.Store.Save(t.record); err != nil {
 		t.Progress("the record could not be closed: " + err.Error())
 	}
 }
 
 // advise says what helps when the files could not be written.
-func advise(failed *stepError) error {
+func advise(failed error) error {
 	var changed *files.ChangedError
 	var outside *files.OutsideError
 	switch {
@@ -264,7 +216,7 @@ func (t *transaction) begin() error {
 		return fmt.Errorf("encode the plan: %w", err)
 	}
 	t.record = state.Record{
-		Transaction: t.id, Project: t.proposal.Plan.Project, Host: t.Host, Began: time.Now().UTC(), Plan: planned,
+		Transaction: t.id, Project: t.proposal.Plan.Project, Host: t.src.Host, Began: time.Now().UTC(), Plan: planned,
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
 		t.record.Files = append(t.record.Files, state.FileImage{
@@ -282,7 +234,7 @@ func (t *transaction) begin() error {
 		}
 		t.record.Containers = append(t.record.Containers, state.Container{ID: old.ID, Name: old.CleanName(), Inspect: inspect})
 	}
-	if err := t.Store.Save(t.record); err != nil {
+	if err := t.src.Store.Save(t.record); err != nil {
 		return hint.Wrap(err, "say where records may be kept with --state-dir")
 	}
 	return nil

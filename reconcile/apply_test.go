@@ -246,6 +246,7 @@ func (w *world) recreate(name string) {
 func TestApplyRefusesALockedProject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, syncPolicy)
+		planned := w.propose().Plan
 		locker := engine.Locker{Reader: w.engine, Writer: w.engine, Prober: w.engine, Host: "elsewhere", Alive: func(int) bool { return true }}
 		unlock, err := locker.Lock(t.Context(), "shop", "other")
 		if err != nil {
@@ -253,8 +254,11 @@ func TestApplyRefusesALockedProject(t *testing.T) {
 		}
 		before := w.containers()
 		var locked *engine.LockedError
-		if _, err := w.executor.Apply(t.Context(), w.source, w.propose().Plan); !errors.As(err, &locked) {
+		if _, err := w.executor.Apply(t.Context(), w.source, planned); !errors.As(err, &locked) {
 			t.Errorf("error = %v, want the lock's holder", err)
+		}
+		if p := w.propose().Plan; len(p.Steps) != 0 || len(p.Held) != 1 || !strings.Contains(p.Held[0].Reason, "elsewhere") {
+			t.Errorf("plan = %+v %+v, want the project held by its lock", p.Steps, p.Held)
 		}
 		w.wantAsBefore(before)
 		if err := unlock(t.Context()); err != nil {
@@ -295,7 +299,7 @@ func TestProposeWritesNothing(t *testing.T) {
 		if !again.ModTime().Equal(stat.ModTime()) {
 			t.Error("a look touched the file")
 		}
-		if _, err := os.Stat(w.executor.Store.Dir); !os.IsNotExist(err) {
+		if _, err := os.Stat(w.source.Store.Dir); !os.IsNotExist(err) {
 			t.Error("a look made the state folder")
 		}
 	})

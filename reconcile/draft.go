@@ -10,7 +10,6 @@ import (
 
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/edit"
-	"github.com/composure-dev/composure/internal/redact"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
@@ -55,7 +54,7 @@ func (d *drafter) run(ctx context.Context) (draft, error) {
 func (d *drafter) edit() (map[string][]byte, error) {
 	byFile := map[string][]edit.Change{}
 	for _, fix := range d.fixes() {
-		byFile[fix.File] = append(byFile[fix.File], edit.Change{Service: fix.Service, Key: fix.Key, Text: fix.Text})
+		byFile[fix.File] = append(byFile[fix.File], edit.Change{Service: fix.Service, Key: fix.Key, Text: fix.Text, Sensitive: fix.Sensitive})
 	}
 	contents := map[string][]byte{}
 	for _, path := range slices.Sorted(maps.Keys(byFile)) {
@@ -194,9 +193,6 @@ func (d *drafter) hold(match func(policy.Fix) bool, reason, next string) bool {
 	held := false
 	for i, f := range d.findings {
 		if f.Fix != nil && match(*f.Fix) {
-			if f.Sensitive {
-				next = strings.ReplaceAll(next, f.Fix.Text, redact.Mask)
-			}
 			d.findings[i].Fix, d.findings[i].Held, d.findings[i].Hint = nil, reason, next
 			held = true
 		}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/composure-dev/composure/internal/compose"
@@ -25,25 +26,33 @@ func (s *Snapshot) Facts() policy.Facts {
 
 func (s *Snapshot) service(name string) policy.Service {
 	service := policy.Service{Name: name}
-	if s.Project != nil {
-		if own, found := s.Project.Services[name]; found {
-			service.Image, service.Labels, service.Held = own.Image, own.Labels, own.EditHeld
-			service.Resolved = variables(own.Environment)
-		}
-		if extended, found := s.Extended.Services[name]; found {
-			service.Definitions = s.definitions(extended)
-			if service.Held == "" {
-				service.Held = extended.EditHeld
-			}
-		}
-	}
+	known := s.describe(&service)
 	for _, c := range s.Containers[name] {
-		if service.Image == "" {
-			service.Image = c.Config.Image
+		if !known {
+			// The labels and the image of the container are what files nobody can read would say.
+			service.Image, service.Labels = c.Config.Image, c.Config.Labels
 		}
 		service.Containers = append(service.Containers, s.container(c))
 	}
 	return service
+}
+
+// describe fills in what the files say. It reports whether they know the service.
+func (s *Snapshot) describe(service *policy.Service) bool {
+	if s.Project == nil {
+		return false
+	}
+	extended, found := s.Extended.Services[service.Name]
+	if !found {
+		return false
+	}
+	service.Image, service.Labels, service.Held = extended.Image, extended.Labels, extended.EditHeld
+	service.Definitions = s.definitions(extended)
+	if own, found := s.Project.Services[service.Name]; found {
+		service.Image, service.Labels, service.Held = own.Image, own.Labels, cmp.Or(own.EditHeld, extended.EditHeld)
+		service.Resolved = variables(own.Environment)
+	}
+	return true
 }
 
 func (s *Snapshot) definitions(service *compose.Service) []policy.Definition {
@@ -62,7 +71,7 @@ func (s *Snapshot) definitions(service *compose.Service) []policy.Definition {
 
 func (s *Snapshot) container(c engine.Container) policy.Container {
 	seen := policy.Container{
-		ID: c.ID, Name: c.CleanName(), Running: c.Running(), Env: c.Env(), ImageEnv: imageEnv(s.Images[c.Image]),
+		ID: c.ID, Name: c.CleanName(), Running: up(c), Env: c.Env(), ImageEnv: imageEnv(s.Images[c.Image]),
 	}
 	if c.State != nil {
 		seen.State = string(c.State.Status)
@@ -83,7 +92,7 @@ func variables(resolved map[string]compose.Variable) map[string]policy.Variable 
 	out := make(map[string]policy.Variable, len(resolved))
 	for key, v := range resolved {
 		out[key] = policy.Variable{
-			Value: v.Value, Text: v.Text, Bare: v.Bare, Layer: policy.Layer(v.Layer), Origin: origin(v.Position),
+			Value: v.Value, Text: v.Text, Bare: v.Bare, Literal: v.Literal, Layer: policy.Layer(v.Layer), Origin: origin(v.Position),
 		}
 	}
 	return out

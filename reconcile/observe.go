@@ -7,6 +7,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 )
 
@@ -29,6 +31,14 @@ type Source struct {
 	Unreachable string
 	// Reader is nil when only files are judged.
 	Reader engine.Reader
+	// Host is this host's name, and Alive reports whether a process of it runs: they tell a transaction that is under way from one
+	// that was cut off.
+	Host  string
+	Alive func(pid int) bool
+	// Store holds the records of transactions.
+	Store state.Store
+	// Transaction is the one that observes; it is not held up by itself.
+	Transaction string
 }
 
 // Snapshot is one project as it was seen at one moment.
@@ -41,7 +51,8 @@ type Snapshot struct {
 	Unreachable       string
 	Engine            engine.Info
 	Containers        map[string][]engine.Container // by service, sorted by name
-	Images            map[string]engine.Image       // by image id
+	All               []engine.Container            // every container of the engine: one may hang on another's namespaces
+	Images            map[string]engine.Image       // by image id, and by the name a container was made from; a gone one is left out
 	Leftovers         []engine.Leftover
 	Warnings          []string
 }
@@ -123,29 +134,72 @@ func (s *Snapshot) observeContainers(ctx context.Context, reader engine.Reader) 
 	if err != nil {
 		return err
 	}
-	list, err := reader.List(ctx, engine.LabelProject+"="+s.Name)
+	s.All, err = reader.List(ctx)
 	if err != nil {
-		return fmt.Errorf("list the containers of project %q: %w", s.Name, err)
+		return fmt.Errorf("list containers: %w", err)
 	}
 	s.Engine, s.Containers, s.Images = info, map[string][]engine.Container{}, map[string]engine.Image{}
-	s.Leftovers = engine.Unfinished(list)
-	for _, c := range list {
+	var own []engine.Container
+	for _, c := range s.All {
+		if c.Label(engine.LabelProject) != s.Name {
+			continue
+		}
+		own = append(own, c)
 		service := c.Label(engine.LabelService)
 		if service == "" || c.Label(engine.LabelOneoff) == "True" {
 			continue
 		}
 		s.Containers[service] = append(s.Containers[service], c)
-		if _, known := s.Images[c.Image]; known {
-			continue
+		for _, ref := range []string{c.Image, c.Config.Image} {
+			if err := s.observeImage(ctx, reader, ref); err != nil {
+				return fmt.Errorf("inspect the image of container %q: %w", c.CleanName(), err)
+			}
 		}
-		image, err := reader.Image(ctx, c.Image)
-		if err != nil {
-			return fmt.Errorf("inspect the image of container %q: %w", c.CleanName(), err)
-		}
-		s.Images[c.Image] = image
 	}
+	s.Leftovers = engine.Unfinished(own)
 	return nil
 }
+
+func (s *Snapshot) observeImage(ctx context.Context, reader engine.Reader, ref string) error {
+	if _, known := s.Images[ref]; known {
+		return nil
+	}
+	image, err := reader.Image(ctx, ref)
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Images[ref] = image
+	return nil
+}
+
+// heldImage says why a container cannot be made again from its image. One whose tag has moved could, but the next up would
+// recreate it with the other image.
+func (s *Snapshot) heldImage(c engine.Container) string {
+	if _, found := s.Images[c.Image]; !found {
+		return "the image it was created from is gone"
+	}
+	if named, found := s.Images[c.Config.Image]; found && named.ID != c.Image {
+		return "its image " + c.Config.Image + " is another one now, with which the next up recreates it"
+	}
+	return ""
+}
+
+// running are the services that have a running container, sorted.
+func (s *Snapshot) running() []string {
+	var services []string
+	for _, name := range s.ServiceNames() {
+		if slices.ContainsFunc(s.Containers[name], engine.Container.Running) {
+			services = append(services, name)
+		}
+	}
+	return services
+}
+
+// up reports whether the container is meant to run: one between two restarts is.
+func up(c engine.Container) bool { return c.State != nil && c.State.Running }
 
 // ServiceNames are the services of files and containers, sorted.
 func (s *Snapshot) ServiceNames() []string {

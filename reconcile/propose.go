@@ -13,6 +13,7 @@ import (
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/edit"
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
@@ -24,8 +25,8 @@ type Proposal struct {
 	Plan     plan.Plan
 	// Others are differences between files and containers that no policy speaks of, by service.
 	Others map[string][]plan.Change
-	// Policies are those of the source that select a service of the project.
-	Policies []policy.Policy
+	// Policies are those of the source that select a service of the project; All is every one of them.
+	Policies, All []policy.Policy
 }
 
 // Propose observes and plans.
@@ -46,11 +47,20 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 		Policies: selecting(src.Policies, drafted.findings), Findings: drafted.findings, Patches: drafted.patches,
 		Diff:       func(name string, p plan.Patch) string { return edit.Unified(name, p.Before, p.After) },
 		Containers: candidates(snap, drafted),
-		Blocked:    blocked(snap.Leftovers),
+		Running:    snap.running(),
+		Blocked:    blocked(src, snap),
 		Basis:      basis(src, snap),
 	}
+	made := plan.Make(input)
+	advise := adviser(src.Compose)
+	for i := range made.Held {
+		made.Held[i].Next = advise(made.Held[i].Next)
+	}
+	for i := range drafted.findings {
+		drafted.findings[i].Hint = advise(drafted.findings[i].Hint)
+	}
 	proposal := Proposal{
-		Snapshot: snap, Findings: drafted.findings, Plan: plan.Make(input), Policies: input.Policies,
+		Snapshot: snap, Findings: drafted.findings, Plan: made, Policies: input.Policies, All: src.Policies,
 		Others: map[string][]plan.Change{},
 	}
 	for _, c := range input.Containers {
@@ -89,7 +99,7 @@ func candidates(snap Snapshot, d draft) []plan.Container {
 			continue
 		}
 		for _, c := range snap.Containers[name] {
-			if c.Running() {
+			if up(c) {
 				list = append(list, candidate(snap, d.after, name, c))
 			}
 		}
@@ -100,24 +110,37 @@ func candidates(snap Snapshot, d draft) []plan.Container {
 func candidate(snap, after Snapshot, service string, c engine.Container) plan.Container {
 	candidate := plan.Container{
 		Service: service, ID: c.ID, Name: c.CleanName(), OldEnv: c.Env(), OldHash: c.Label(engine.LabelConfigHash),
+		Touched: touched(snap.Project, after.Project, service),
 	}
 	if reason := heldContainer(snap, service, c); reason != "" {
 		candidate.Held, candidate.Next = reason, "docker compose up -d "+service
 		return candidate
 	}
-	image := imageEnv(snap.Images[c.Image])
-	env, err := after.Project.NewEnv(service, image, c.Env())
-	if err == nil {
-		candidate.NewEnv = env
-		candidate.NewHash, err = snap.Project.Stamp(compose.StampQuestion{
-			Service: service, After: after.Project, Env: c.Env(), ImageEnv: image,
-			Hash: c.Label(engine.LabelConfigHash), Version: c.Label(engine.LabelVersion),
-		})
-	}
+	replacement, err := snap.Project.Replace(compose.ReplaceQuestion{
+		Service: service, After: after.Project, Env: c.Env(), ImageEnv: imageEnv(snap.Images[c.Image]),
+		Hash: c.Label(engine.LabelConfigHash), Version: c.Label(engine.LabelVersion),
+	})
 	if err != nil {
 		candidate.Held, candidate.Next = unprovable(err), "docker compose up -d "+service
+		return candidate
 	}
+	candidate.NewEnv, candidate.NewHash = replacement.Env, replacement.Hash
 	return candidate
+}
+
+// touched reports whether the candidate files give the service another environment.
+func touched(before, after *compose.Project, service string) bool {
+	if before == nil || before.Services[service] == nil || after.Services[service] == nil {
+		return false
+	}
+	was, is := before.Services[service].Environment, after.Services[service].Environment
+	same := func(key string) bool { return sameVariable(was, is, key) }
+	for key := range is {
+		if !same(key) {
+			return true
+		}
+	}
+	return len(was) != len(is)
 }
 
 func heldContainer(snap Snapshot, service string, c engine.Container) string {
@@ -130,6 +153,12 @@ func heldContainer(snap Snapshot, service string, c engine.Container) string {
 	}
 	if reason := engine.Supported(c, snap.Engine); reason != "" {
 		return reason
+	}
+	if reason := snap.heldImage(c); reason != "" {
+		return reason
+	}
+	if dependents := engine.Dependents(c, snap.All); len(dependents) > 0 {
+		return fmt.Sprintf("container %s shares its namespaces or volumes by name, which is not supported yet", dependents[0].CleanName())
 	}
 	if n := len(snap.Containers[service]); n > 1 {
 		return fmt.Sprintf("it has %d containers; more than one replica is not supported yet", n)
@@ -144,16 +173,38 @@ func unprovable(err error) string {
 	return firstLine(err)
 }
 
-func blocked(leftovers []engine.Leftover) []plan.Hold {
+// blocked holds the whole project while somebody changes it, and after a change that was cut off.
+func blocked(src Source, snap Snapshot) []plan.Hold {
+	locker := engine.Locker{Host: src.Host, Alive: src.Alive}
+	if holder := locker.Holder(snap.Name, snap.All); holder != nil && holder.Transaction != src.Transaction {
+		return []plan.Hold{{Object: "project " + snap.Name, Reason: holder.Error(), Next: waitFor(holder)}}
+	}
 	var held []plan.Hold
-	for _, l := range leftovers {
+	for _, l := range snap.Leftovers {
 		held = append(held, plan.Hold{
 			Object: "container " + l.Container,
 			Reason: leftBehind(l) + "; finishing or undoing it is not supported yet",
-			Next:   strings.Join(l.Commands, "\n"),
+			Next:   wayOut(src, snap, l),
 		})
 	}
 	return held
+}
+
+// wayOut gives the commands that put things back. A kept original may also be what a finished transaction could not remove.
+func wayOut(src Source, snap Snapshot, l engine.Leftover) string {
+	undo := strings.Join(l.Commands, "\n")
+	if l.Transaction != "" {
+		undo += "\n" + oldContents(src.Store.Path(state.Record{Project: snap.Name, Transaction: l.Transaction}))
+	}
+	if l.Kind != engine.LeftoverKept {
+		return undo
+	}
+	return "# to keep the replacement, if it is the one that should run:\ndocker rm " + engine.ShortID(l.ID) + "\n# to put the original back:\n" + undo
+}
+
+// oldContents says, as a shell comment, what the commands around it do not put back.
+func oldContents(record string) string {
+	return "# files that it patched are as patched; what they held before is recorded in " + record
 }
 
 func leftBehind(l engine.Leftover) string {

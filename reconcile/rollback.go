@@ -28,7 +28,7 @@ func (t *transaction) rollback(ctx context.Context) (restored, problems []string
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}
 	if len(problems) > 0 {
-		problems = append(problems, "what was there before is recorded in "+t.Store.Path(t.record))
+		problems = append(problems, "what was there before is recorded in "+t.src.Store.Path(t.record))
 	}
 	return restored, problems
 }
@@ -45,6 +45,10 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
 		old, found := t.old(step)
 		if _, tried := t.outcomes[step.ID]; !found || !tried {
+			continue
+		}
+		if t.untouched[step.ID] {
+			restored = append(restored, fmt.Sprintf("%s: container %s was left as it is", step.Object, engine.ShortID(old.ID)))
 			continue
 		}
 		// The swap that failed has undone itself; that, too, is looked at.
@@ -67,6 +71,12 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 }
 
 func (t *transaction) notUndone(old engine.Container, err error) string {
+	if errors.Is(err, engine.ErrNotFound) {
+		// Its replacement, if there is one, is all that is left of the service: nothing may tell a person to remove it.
+		service := old.Label(engine.LabelService)
+		return fmt.Sprintf("container %s (%s) is gone, somebody removed it; what runs of %s was left alone; bring it to what the files say with:\n  docker compose up -d %s",
+			old.CleanName(), engine.ShortID(old.ID), service, service)
+	}
 	return t.verify.redactor.String(fmt.Sprintf("container %s (%s) does not run as before: %v; try:\n  %s",
 		old.CleanName(), engine.ShortID(old.ID), err, strings.Join(engine.RecoveryCommands(old), "\n  ")))
 }
@@ -104,11 +114,7 @@ var errDiffers = errors.New("its content differs")
 
 // recheck wants every check that passed before the change to pass again, waiting as after a swap: the old containers were restarted.
 func (t *transaction) recheck(ctx context.Context) (restored, problems []string) {
-	t.verify.watched = nil
-	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
-		t.verify.targets[step.Swap.Service] = step.Swap.ContainerID
-		t.verify.watched = append(t.verify.watched, step.Swap.ContainerID)
-	}
+	t.watchOld()
 	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
 		if t.baseline[step.ID] != nil {
 			restored = append(restored, fmt.Sprintf("check %s: was failing before, not counted", step.Object))

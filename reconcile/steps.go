@@ -40,6 +40,16 @@ func (t *transaction) steps(ctx context.Context) *stepError {
 			return err
 		}
 	}
+	return t.allAlive(ctx)
+}
+
+// allAlive looks at every replacement once more before the first original is removed: after that there is no way back.
+func (t *transaction) allAlive(ctx context.Context) *stepError {
+	for _, swapped := range t.swapped {
+		if err := t.swapper.Alive(ctx, swapped); err != nil {
+			return &stepError{object: "container " + swapped.Name(), err: err}
+		}
+	}
 	return nil
 }
 
@@ -62,8 +72,11 @@ func (t *transaction) patchAll(ctx context.Context) *stepError {
 		t.finish(step, began, err, "")
 	}
 	if err != nil {
-		_, problems := t.undoFiles(ctx)
-		return &stepError{object: "files", err: err, nothing: len(problems) == 0}
+		var partial *files.PartialError
+		if errors.As(err, &partial) {
+			t.written = partial.Before
+		}
+		return &stepError{object: "files", err: err, nothing: partial == nil}
 	}
 	t.written = written
 	for _, step := range steps {
@@ -78,7 +91,7 @@ func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
 		return &stepError{object: step.Object, err: errors.New("its container is not in the snapshot")}
 	}
 	t.Progress(fmt.Sprintf("swapping %s, container %s; should this process die, undo it with:\n  %s",
-		step.Object, engine.ShortID(old.ID), strings.Join(engine.RecoveryCommands(old), "\n  ")))
+		step.Object, engine.ShortID(old.ID), strings.Join(append(engine.RecoveryCommands(old), oldContents(t.src.Store.Path(t.record))), "\n  ")))
 	began := time.Now()
 	swapped, err := t.swapper.Swap(ctx, engine.Replacement{
 		Old: old, Image: t.proposal.Snapshot.Images[old.Image], Env: step.Swap.Env,
@@ -86,11 +99,16 @@ func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
 	}, engine.Pace{StableFor: step.Swap.StableFor, Timeout: step.Swap.Timeout})
 	if err != nil {
 		t.finish(step, began, err, "")
+		var failed *engine.SwapError
+		if errors.As(err, &failed) && failed.UndoErr != nil {
+			t.swapped = append(t.swapped, swapped) // the rollback tries once more, and tells
+		}
+		t.untouched[step.ID] = !swapped.Touched
 		return &stepError{object: step.Object, err: t.withLogs(err)}
 	}
 	t.swapped = append(t.swapped, swapped)
 	t.verify.targets[step.Swap.Service] = swapped.NewID
-	t.verify.watched = append(t.verify.watched, swapped.NewID)
+	t.verify.watched[swapped.NewID] = 0
 	detail := engine.ShortID(old.ID) + " -> " + engine.ShortID(swapped.NewID)
 	t.finish(step, began, nil, detail)
 	t.Progress(fmt.Sprintf("swapped %s: %s", step.Object, detail))
@@ -120,16 +138,28 @@ func (t *transaction) check(ctx context.Context, step plan.Step) *stepError {
 	return nil
 }
 
-// tryBaseline tries each check once, without waiting, so that a rollback can tell what was broken before.
+// tryBaseline tries each check once so that a rollback can tell what was broken before.
 func (t *transaction) tryBaseline(ctx context.Context) {
-	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
-		t.verify.watched = append(t.verify.watched, step.Swap.ContainerID)
-	}
+	t.watchOld()
 	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
-		_, err := t.verify.once(ctx, step.Check.Check)
-		t.baseline[step.ID] = err
+		try := t.verify.once
+		if step.Check.Healthy {
+			try = t.verify.wait // a container that is only starting is not one that fails
+		}
+		_, t.baseline[step.ID] = try(ctx, step.Check.Check)
 	}
-	t.verify.watched = nil
+	t.verify.watched = map[string]int{}
+}
+
+// watchOld points the verifier at the containers that are, or were, to be swapped.
+func (t *transaction) watchOld() {
+	t.verify.watched = map[string]int{}
+	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
+		if old, found := t.old(step); found {
+			t.verify.targets[step.Swap.Service] = old.ID
+			t.verify.watched[old.ID] = old.RestartCount
+		}
+	}
 }
 
 // commit removes the old containers. From here on nothing can be undone, and nothing has to be.
@@ -138,7 +168,7 @@ func (t *transaction) commit(ctx context.Context) {
 	defer cancel()
 	for _, swapped := range t.swapped {
 		err := t.swapper.Commit(clean, swapped)
-		if err == nil || errors.Is(err, engine.ErrNotFound) {
+		if err == nil {
 			continue
 		}
 		t.leftover = true

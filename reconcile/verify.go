@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/composure-dev/composure/internal/engine"
@@ -26,7 +28,7 @@ type verifier struct {
 	prober   engine.Prober
 	redactor *redact.Redactor
 	targets  map[string]string // the container to ask, by service
-	watched  []string          // containers that the healthy check looks at
+	watched  map[string]int    // containers that the healthy check looks at, and how often each may have been restarted
 }
 
 // wait tries a check until it passes or its time is up. The last failure is the one that is told.
@@ -79,13 +81,17 @@ func (v *verifier) dispatch(ctx context.Context, c policy.Check) (string, error)
 }
 
 func (v *verifier) healthy(ctx context.Context) (string, error) {
-	for _, id := range v.watched {
+	for _, id := range slices.Sorted(maps.Keys(v.watched)) {
 		c, err := v.reader.Inspect(ctx, id)
 		if err != nil {
 			return "", err
 		}
 		if err := engine.Healthy(c); err != nil {
 			return "", fmt.Errorf("container %s: %w", c.CleanName(), err)
+		}
+		// One that crashes is caught running now and then.
+		if c.RestartCount > v.watched[id] {
+			return "", fmt.Errorf("container %s was restarted %d times", c.CleanName(), c.RestartCount-v.watched[id])
 		}
 	}
 	return fmt.Sprintf("%d of %d containers", len(v.watched), len(v.watched)), nil
@@ -103,6 +109,9 @@ func (v *verifier) redis(ctx context.Context, c policy.RedisCheck) (string, erro
 	channel, err := policy.Expand(c.Channel, target.Env())
 	if err != nil {
 		return "", fmt.Errorf("channel: %w", err)
+	}
+	if c.Channel != "" && channel == "" {
+		return "", fmt.Errorf("channel: %s is empty in the container", c.Channel)
 	}
 	job, err := json.Marshal(probe.Job{Redis: &probe.RedisJob{URL: url, Channel: channel}})
 	if err != nil {
@@ -159,6 +168,9 @@ func (v *verifier) log(ctx context.Context, c policy.LogCheck) (string, error) {
 	}
 	if !found {
 		return "", fmt.Errorf("no line matches %q since the container's start", c.Pattern)
+	}
+	if _, swapped := v.watched[target.ID]; !swapped {
+		line += " (its container was not swapped)"
 	}
 	return line, nil
 }

@@ -99,12 +99,13 @@ func newWorld(t *testing.T, policyText string) *world {
 	}
 	w.source = Source{
 		Compose:  compose.Options{Directory: w.dir, Files: []string{filepath.Join(w.dir, "compose.yaml")}},
-		Policies: policies, Reader: w.engine,
+		Policies: policies, Reader: w.engine, Host: "here", Alive: func(int) bool { return true },
+		Store: state.Store{Dir: filepath.Join(t.TempDir(), "state")},
 	}
 	ids := 0
 	w.executor = &Executor{
-		Writer: w.engine, Prober: w.engine, Store: state.Store{Dir: filepath.Join(t.TempDir(), "state")},
-		Roots: []string{w.dir}, Host: "here", Alive: func(int) bool { return true }, Log: logr.Discard(),
+		Writer: w.engine, Prober: w.engine,
+		Roots: []string{w.dir}, Log: logr.Discard(),
 		NewID: func() string { ids++; return fmt.Sprintf("t%d", ids) },
 		Progress: func(line string) {
 			w.mu.Lock()

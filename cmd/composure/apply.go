@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/composure-dev/composure/controller"
 	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/redact"
 	"github.com/composure-dev/composure/internal/report"
 )
 
@@ -59,6 +61,10 @@ func (f *applyFlags) run(ctx context.Context, in invocation) error {
 		}
 		options.Confirm = func(planned report.Report) (bool, error) { return f.confirm(ctx, in, planned) }
 	}
+	// Records hold secrets, so they are not left wherever the command happens to run.
+	if f.stateDir == "" && !filepath.IsAbs(f.records(in)) {
+		return hint.Wrap(errors.New("no place for transaction records: neither XDG_STATE_HOME nor HOME names an absolute folder"), "name a folder with --state-dir")
+	}
 	if f.plan != "" {
 		saved, err := os.ReadFile(f.plan)
 		if err != nil {
@@ -67,12 +73,16 @@ func (f *applyFlags) run(ctx context.Context, in invocation) error {
 		options.SavedPlan = saved
 	}
 	result, err := controller.Apply(ctx, f.config(in), options)
+	return f.tell(in, result, err)
+}
+
+// tell prints the report. One that comes with an error, an interrupt say, tells what was done before it.
+func (f *applyFlags) tell(in invocation, result report.Report, err error) error {
 	if err != nil && len(result.Projects) == 0 {
 		return err
 	}
 	text := f.textOptions(in, in.stdout)
 	text.PlanShown = f.shown && isTerminal(in.stdout)
-	// A report that comes with an error tells what was done before it.
 	if printed := f.print(in, result, text); err == nil {
 		return printed
 	}
@@ -114,7 +124,7 @@ func question(planned report.Report) string {
 	for _, p := range planned.Projects {
 		names = append(names, p.Name)
 		if p.Context != "" {
-			engines = []string{p.Context}
+			engines = []string{redact.Value(p.Context, false)}
 		}
 	}
 	if len(engines) == 0 {

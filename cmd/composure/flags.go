@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/composure-dev/composure/controller"
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 )
 
@@ -101,16 +100,10 @@ func (in invocation) openEngine(context.Context) (controller.Engine, error) {
 
 // records is the folder that holds the records of changes.
 func (f *flags) records(in invocation) string {
-	switch {
-	case f.stateDir != "":
+	if f.stateDir != "" {
 		return f.stateDir
-	case os.Geteuid() == 0:
-		return "/var/lib/composure"
-	case filepath.IsAbs(in.getenv("XDG_STATE_HOME")):
-		return filepath.Join(in.getenv("XDG_STATE_HOME"), "composure")
-	default:
-		return filepath.Join(in.getenv("HOME"), ".local", "state", "composure")
 	}
+	return state.DefaultDir(in.user, in.getenv)
 }
 
 func (f *flags) log(in invocation) logr.Logger {

@@ -39,6 +39,7 @@ type invocation struct {
 	stderr    io.Writer
 	environ   []string
 	directory string // absolute
+	user      int    // effective user id
 }
 
 func main() {
@@ -49,7 +50,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "composure: find the current folder:", err)
 		os.Exit(exitError)
 	}
-	os.Exit(run(os.Args[1:], invocation{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), directory: directory}))
+	os.Exit(run(os.Args[1:], invocation{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), directory: directory, user: os.Geteuid(),
+	}))
 }
 
 // run is the whole command. The first interrupt cancels it, so that what was begun is put in order; the second one ends it.
@@ -76,7 +79,7 @@ func (s status) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
 func (in invocation) conclude(err error) int {
 	ended, isStatus := errors.AsType[status](err)
 	switch {
-	case err == nil, errors.Is(err, syscall.EPIPE):
+	case err == nil:
 		return exitOK
 	case isStatus:
 		return int(ended)

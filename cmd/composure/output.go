@@ -20,13 +20,21 @@ const (
 
 // print writes the report to stdout and returns its exit code as a status.
 func (f *flags) print(in invocation, r report.Report, o report.TextOptions) error {
-	if err := f.render(in, r, o); err != nil && !errors.Is(err, syscall.EPIPE) {
+	if err := delivered(f.render(in, r, o)); err != nil {
 		return err
 	}
 	if code := report.ExitCode(r, policy.Severity(f.failOn)); code != exitOK {
 		return status(code)
 	}
 	return nil
+}
+
+// delivered is the error of a write to stdout, unless its reader has left: it has had enough.
+func delivered(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
 }
 
 func (f *flags) render(in invocation, r report.Report, o report.TextOptions) error {

@@ -25,7 +25,7 @@ import (
 // invoked is an invocation whose streams are buffers: no terminal.
 func invoked(stdin string, environ ...string) (in invocation, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
-	return invocation{stdin: strings.NewReader(stdin), stdout: stdout, stderr: stderr, environ: environ, directory: "/"}, stdout, stderr
+	return invocation{stdin: strings.NewReader(stdin), stdout: stdout, stderr: stderr, environ: environ, directory: "/", user: 1000}, stdout, stderr
 }
 
 func TestConclude(t *testing.T) {
@@ -40,7 +40,7 @@ func TestConclude(t *testing.T) {
 	}{
 		"OK":         {"no error", nil, want{0, ""}},
 		"Report":     {"a report's code is silent", status(3), want{3, ""}},
-		"Pipe":       {"a reader that left is no error", fmt.Errorf("write: %w", syscall.EPIPE), want{0, ""}},
+		"Pipe":       {"a broken pipe that is not stdout's is an error", fmt.Errorf("ask the engine: %w", syscall.EPIPE), want{2, "composure: ask the engine: broken pipe\n"}},
 		"Interrupt":  {"an interrupt has a code of its own", fmt.Errorf("stop: %w", context.Canceled), want{130, "composure: interrupted\n"}},
 		"Plain":      {"any other error", errors.New("read x: denied"), want{2, "composure: read x: denied\n"}},
 		"Hints":      {"hints stand below, each once", hint.Wrap(hint.Wrap(errors.New("no"), "a", "b"), "a"), want{2, "composure: no\n  hint: a\n  hint: b\n"}},
@@ -113,6 +113,66 @@ func TestBrokenPipeKeepsTheCode(t *testing.T) {
 	differing := report.Report{Projects: []report.Project{{Result: report.ResultRolledBack}}}
 	if err := f.print(in, differing, report.TextOptions{Width: 80}); !errors.Is(err, status(3)) {
 		t.Errorf("error %v, want exit code 3", err)
+	}
+}
+
+// TestConfirmBrokenPipe: a question that nobody sees is not answered, and that is no success.
+func TestConfirmBrokenPipe(t *testing.T) {
+	in, _, stderr := invoked("y\n")
+	asking := in
+	asking.stderr = brokenPipe{}
+	var f applyFlags
+	ok, err := f.confirm(t.Context(), asking, report.Report{})
+	if code := in.conclude(err); ok || code != exitError || stderr.Len() == 0 {
+		t.Errorf("%v, exit code %d, %q, want no and 2", ok, code, stderr)
+	}
+}
+
+// TestInterrupted: what was done before the interrupt is told, and the exit code is the interrupt's.
+func TestInterrupted(t *testing.T) {
+	in, stdout, stderr := invoked("")
+	f := applyFlags{flags: flags{format: formatText, failOn: "error"}}
+	done := report.Report{Verb: report.VerbApply, Projects: []report.Project{{
+		Name: "shop", Result: report.ResultRolledBack, Failure: "interrupted", Restored: []string{"file compose.yaml is byte-identical again"},
+	}}}
+	code := in.conclude(f.tell(in, done, fmt.Errorf("apply: %w", context.Canceled)))
+	if code != exitInterrupted || !strings.Contains(stdout.String(), "byte-identical again") || stderr.String() != "composure: interrupted\n" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+// TestNoPlaceForRecords: records hold secrets and are not written below whatever folder the command runs in.
+func TestNoPlaceForRecords(t *testing.T) {
+	tests := map[string]struct {
+		reason  string
+		environ []string
+		user    int
+		args    []string
+		refused bool
+	}{
+		"Nowhere":  {"no home", nil, 1000, nil, true},
+		"Relative": {"a home that depends on the folder", []string{"HOME=."}, 1000, nil, true},
+		"Home":     {"a home", []string{"HOME=/home/u"}, 1000, nil, false},
+		"XDG":      {"a state folder", []string{"XDG_STATE_HOME=/state"}, 1000, nil, false},
+		"Root":     {"root has a place of its own", nil, 0, nil, false},
+		"Named":    {"a folder that was named, relative or not", nil, 1000, []string{"--state-dir", "state"}, false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			in, _, stderr := invoked("", tc.environ...)
+			in.user, in.directory = tc.user, t.TempDir()
+			code := run(append([]string{"apply", "--files-only", "--yes"}, tc.args...), in)
+			if got := strings.Contains(stderr.String(), "no place for transaction records"); got != tc.refused || code != exitError {
+				t.Errorf("%s: refused %v, want %v; exit code %d: %s", tc.reason, got, tc.refused, code, stderr)
+			}
+			if tc.refused && !strings.Contains(stderr.String(), "--state-dir") {
+				t.Errorf("%s: no hint: %s", tc.reason, stderr)
+			}
+			// check writes no record and needs no place for one.
+			if run([]string{"check"}, in); strings.Count(stderr.String(), "no place for transaction records") > 1 {
+				t.Errorf("%s: check is refused: %s", tc.reason, stderr)
+			}
+		})
 	}
 }
 

@@ -27,9 +27,9 @@ func newVersion(in invocation) *cobra.Command {
 			switch format {
 			case formatText:
 				_, err := fmt.Fprintln(in.stdout, buildOf())
-				return err
+				return delivered(err)
 			case formatJSON:
-				return json.NewEncoder(in.stdout).Encode(buildOf())
+				return delivered(json.NewEncoder(in.stdout).Encode(buildOf()))
 			default:
 				return usage(cmd, fmt.Errorf("--output %q: must be one of text, json", format), "")
 			}

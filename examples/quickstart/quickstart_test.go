@@ -2,6 +2,7 @@
 package quickstart_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -298,6 +299,39 @@ func TestValueOfAnotherShellInAnEnvFile(t *testing.T) {
 	p.wantSwapped(ids, "app", "beat")
 	if p.read("compose.yaml") != file {
 		t.Error("env_file was right by its text, and compose.yaml was written")
+	}
+	p.wantUpToDate()
+}
+
+// A person who presses Ctrl-C in the middle of a swap gets everything back.
+func TestInterrupt(t *testing.T) {
+	p := newProject(t, "interrupt")
+	ids, file := p.ids(), p.read("compose.yaml")
+	cmd := exec.Command(p.made.composure, "apply", "--yes", "--policy", "policy.yaml", "--state-dir", filepath.Join(p.dir, "state"))
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+p.name)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	told := ""
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		told += lines.Text() + "\n"
+		if strings.HasPrefix(lines.Text(), "swapping beat") {
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 130 {
+		t.Errorf("exit %d (%v), want 130\n%s", cmd.ProcessState.ExitCode(), err, told)
+	}
+	p.wantIDs(ids)
+	if p.read("compose.yaml") != file {
+		t.Error("compose.yaml is not as it was")
 	}
 	p.wantUpToDate()
 }

@@ -81,8 +81,13 @@ func newFile(path string, content []byte) File {
 // must not be opened.
 type references struct {
 	env  environment
-	seen map[string]bool
+	seen map[reference]bool
+	// reached are the files that another one includes or extends, symbolic links resolved.
+	reached map[string]bool
 }
+
+// reference is a file and where its relative paths start.
+type reference struct{ path, dir string }
 
 // check looks at one parsed file whose relative paths start at dir.
 func (r *references) check(docs []document, dir string) error {
@@ -96,7 +101,7 @@ func (r *references) check(docs []document, dir string) error {
 				continue
 			}
 			path := r.resolve(file, dir)
-			if err := r.follow(path, filepath.Dir(path)); err != nil {
+			if err := r.follow(doc.file, reference{path, filepath.Dir(path)}); err != nil {
 				return err
 			}
 		}
@@ -106,14 +111,14 @@ func (r *references) check(docs []document, dir string) error {
 
 func (r *references) checkIncludes(doc document, dir string) error {
 	for _, item := range items(child(doc.root, "include")) {
-		if err := r.checkInclude(item, dir); err != nil {
+		if err := r.checkInclude(doc.file, item, dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *references) checkInclude(item *yaml.Node, dir string) error {
+func (r *references) checkInclude(from string, item *yaml.Node, dir string) error {
 	paths := stringsOf(item)
 	base := ""
 	var envFiles []string
@@ -136,7 +141,7 @@ func (r *references) checkInclude(item *yaml.Node, dir string) error {
 		}
 	}
 	for _, path := range paths {
-		if err := r.follow(r.resolve(path, dir), base); err != nil {
+		if err := r.follow(from, reference{r.resolve(path, dir), base}); err != nil {
 			return err
 		}
 	}
@@ -150,26 +155,37 @@ func (r *references) includeBase(declared, first, dir string) string {
 	return filepath.Dir(r.resolve(first, dir))
 }
 
-func (r *references) follow(path, dir string) error {
-	if r.seen[path] {
+func (r *references) follow(from string, to reference) error {
+	if target := realPath(to.path); target != realPath(from) {
+		r.reached[target] = true
+	}
+	if r.seen[to] {
 		return nil
 	}
-	r.seen[path] = true
+	r.seen[to] = true
 	if len(r.seen) > maxReferences {
 		return fmt.Errorf("load project: more than %d files are included or extended", maxReferences)
 	}
-	content, err := readFile(path)
+	content, err := readFile(to.path)
 	if os.IsNotExist(err) {
 		return nil // compose-go says which file asked for it
 	}
 	if err != nil {
 		return err
 	}
-	docs, err := parseFile(path, content)
+	docs, err := parseFile(to.path, content)
 	if err != nil {
 		return err
 	}
-	return r.check(docs, dir)
+	return r.check(docs, to.dir)
+}
+
+// realPath resolves symbolic links as far as the file exists.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return filepath.Clean(path)
 }
 
 func (r *references) resolve(path, dir string) string {

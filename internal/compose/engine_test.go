@@ -42,35 +42,24 @@ func TestEngine(t *testing.T) {
 		if name == "shell" || name == "list" {
 			continue
 		}
-		hash, err := now.Hash(name, flavor)
-		if err != nil || hash != c.Config.Labels["com.docker.compose.config-hash"] {
-			t.Errorf("%s: hash %s, %v; the label is %s", name, hash, err, c.Config.Labels["com.docker.compose.config-hash"])
+		if diff := cmp.Diff(present(c), e.replace(t, now, name, c)); diff != "" {
+			t.Errorf("%s: unchanged files (-compose +here):\n%s", name, diff)
 		}
-		e.checkEnv(t, now, name, c)
 	}
 
 	e.edit(t)
 	edited := e.load(t)
-	stamps := map[string]string{}
+	foreseen := map[string]Replacement{}
 	for name, c := range first {
-		stamp, err := edited.Stamp(StampQuestion{
-			Service: name, Env: parseEnv(c.Config.Env), ImageEnv: e.imageEnv,
-			Hash: c.Config.Labels["com.docker.compose.config-hash"], Version: c.Config.Labels["com.docker.compose.version"],
-		})
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		stamps[name] = stamp
+		foreseen[name] = e.replace(t, edited, name, c)
 	}
 	e.up(t)
-	labels := map[string]string{}
+	made := map[string]Replacement{}
 	for name, c := range e.containers(t) {
-		labels[name] = c.Config.Labels["com.docker.compose.config-hash"]
-		e.checkEnv(t, edited, name, c)
+		made[name] = present(c)
 	}
-	if diff := cmp.Diff(labels, stamps); diff != "" {
-		t.Errorf("stamps (-the label of the next up +here):\n%s", diff)
+	if diff := cmp.Diff(made, foreseen); diff != "" {
+		t.Errorf("replacements (-of the next up +here):\n%s", diff)
 	}
 }
 
@@ -186,13 +175,20 @@ func (e *engine) containers(t *testing.T) map[string]container.InspectResponse {
 	return out
 }
 
-func (e *engine) checkEnv(t *testing.T, p *Project, name string, c container.InspectResponse) {
+// replace is what the successor of c, a container of the service called name, would be created with.
+func (e *engine) replace(t *testing.T, p *Project, name string, c container.InspectResponse) Replacement {
 	t.Helper()
-	env, err := p.NewEnv(name, e.imageEnv, parseEnv(c.Config.Env))
+	replacement, err := p.Replace(ReplaceQuestion{
+		Service: name, Env: parseEnv(c.Config.Env), ImageEnv: e.imageEnv,
+		Hash: c.Config.Labels["com.docker.compose.config-hash"], Version: c.Config.Labels["com.docker.compose.version"],
+	})
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("%s: %v", name, err)
 	}
-	if diff := cmp.Diff(slices.Sorted(slices.Values(c.Config.Env)), env); diff != "" {
-		t.Errorf("%s: Config.Env (-compose +here):\n%s", name, diff)
-	}
+	return replacement
+}
+
+// present is what the container was created with.
+func present(c container.InspectResponse) Replacement {
+	return Replacement{Env: slices.Sorted(slices.Values(c.Config.Env)), Hash: c.Config.Labels["com.docker.compose.config-hash"]}
 }

@@ -17,7 +17,8 @@ type statement struct {
 	bare    bool   // KEY alone
 	line    int    // from 1
 	raw     string // the whole statement
-	literal bool   // of a file in the format raw: text is the value
+	literal bool   // text is not interpolated
+	asIs    bool   // of a file in the format raw: text is the value
 }
 
 // formatRaw is the env_file format without quotes, comments behind values and interpolation.
@@ -53,7 +54,7 @@ func scanRaw(content []byte) []statement {
 			continue
 		}
 		key, value, assigned := strings.Cut(line, "=")
-		out = append(out, statement{key: key, text: value, bare: !assigned, line: number, raw: line, literal: true})
+		out = append(out, statement{key: key, text: value, bare: !assigned, line: number, raw: line, literal: true, asIs: true})
 	}
 	return out
 }
@@ -88,7 +89,7 @@ func scanEnvFile(content []byte) []statement {
 			value += "\n" + lines[i]
 			s.raw += "\n" + lines[i]
 		}
-		s.text = unquoted(value)
+		s.text, s.literal = unquoted(value), value[0] == '\''
 		out = append(out, s)
 	}
 	return out
@@ -118,10 +119,10 @@ func unquoted(value string) string {
 
 // value is what the statement gives, by compose-go's own parser; ok is false when it gives nothing or cannot be read.
 func (s statement) value(lookup dotenv.LookupFn) (string, bool) {
-	if s.literal && s.bare {
+	if s.asIs && s.bare {
 		return lookup(s.key)
 	}
-	if s.literal {
+	if s.asIs {
 		return s.text, true
 	}
 	values, err := dotenv.UnmarshalWithLookup(s.raw+"\n", lookup)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/template"
 	"go.yaml.in/yaml/v4"
 )
@@ -33,17 +34,46 @@ func (e *ParseError) Error() string {
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// envFileError keeps the line of an error of the env file parser and drops its text, which quotes the line.
+// envFileError gives an error of the env file parser its line and drops its text, which quotes that line.
 func envFileError(path string, err error) error {
-	if required, ok := errors.AsType[*template.MissingRequiredError](err); ok {
-		return &ParseError{File: path, Message: required.Error()}
-	}
 	e := &ParseError{File: path, Message: "not an env file", Hint: "a line is KEY=VALUE, a comment or empty"}
 	if m := regexp.MustCompile(`line (\d+): (unexpected character|unterminated quoted value|key cannot contain a space)`).FindStringSubmatch(err.Error()); m != nil {
 		e.Line, _ = strconv.Atoi(m[1])
 		e.Message = m[2]
 	}
+	required, isRequired := errors.AsType[*template.MissingRequiredError](err)
+	_, isTemplate := errors.AsType[*template.InvalidTemplateError](err)
+	switch {
+	case isRequired:
+		e.Message, e.Hint = fmt.Sprintf("required variable %s is missing a value", required.Variable), setHint(required)
+	case isTemplate:
+		e.Message, e.Hint = "invalid interpolation", "write a literal $ as $$"
+	}
+	content, err := readFile(path)
+	if err != nil {
+		return e // it has just been read: what is known must do
+	}
+	for _, s := range scanEnvFile(content) {
+		if s.breaks(required) {
+			e.Line = s.line
+			break
+		}
+	}
 	return e
+}
+
+// breaks tells whether the statement by itself is one that cannot be read or, if required is not nil, that requires the same.
+func (s statement) breaks(required *template.MissingRequiredError) bool {
+	_, err := dotenv.UnmarshalWithLookup(s.raw+"\n", nil)
+	own, isRequired := errors.AsType[*template.MissingRequiredError](err)
+	if required != nil {
+		return isRequired && own.Variable == required.Variable
+	}
+	return err != nil && !isRequired
+}
+
+func setHint(required *template.MissingRequiredError) string {
+	return fmt.Sprintf("set %s in the shell, in .env or with --env-file", required.Variable)
 }
 
 // loadError gives an error of compose-go its place and leaves out what it quotes of the files.
@@ -56,24 +86,99 @@ func (l *load) loadError(err error) error {
 		return yamlError(file, err)
 	}
 	text := err.Error()
+	if strings.HasPrefix(text, fmt.Sprintf("failed to read %s: ", file)) { // the env file parser's words, for label files too
+		return envFileError(file, err)
+	}
+	if strings.Contains(text, "json: unsupported value: ") {
+		return l.infinite(file)
+	}
 	if m := regexp.MustCompile(`invalid interpolation format for ([^\n]+)\.\n`).FindStringSubmatch(text); m != nil {
 		e := &ParseError{File: file, Message: "invalid interpolation in " + m[1], Hint: "write a literal $ as $$"}
 		return l.pointAt(e, m[1])
 	}
-	message := strings.TrimPrefix(text, fmt.Sprintf("validating %s: ", file))
-	e := &ParseError{File: file, Message: firstLine(message)}
-	if key, ok := strings.CutSuffix(e.Message, " false schema"); ok { // the schema validator's words for an unknown key
-		e.Message = key + " is not a key that compose knows"
-	}
+	message, path := cause(strings.TrimPrefix(text, fmt.Sprintf("validating %s: ", file)))
+	e := &ParseError{File: file, Message: message}
 	if required, ok := errors.AsType[*template.MissingRequiredError](err); ok {
-		e.Hint = fmt.Sprintf("set %s in the shell, in .env or with --env-file", required.Variable)
+		e.Hint = setHint(required)
+		return l.pointAt(e, path)
 	}
-	return l.pointAt(e, pathIn(message))
+	e.Message = withoutContent(message)
+	return l.pointAt(e, path)
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+var (
+	decodingCause = regexp.MustCompile(`^'([^']+)' (.*)`)
+	unknownKey    = regexp.MustCompile(`^(\S*?) ?(?:false schema|additional properties '([^']+)'.* not allowed)$`)
+)
+
+// cause is the line of an error of compose-go that says what is wrong, and the place in the model that it speaks of.
+func cause(text string) (message, path string) {
+	message = text
+	if _, below, ok := strings.Cut(text, "decoding failed due to the following error(s):"); ok {
+		message = below
+	}
+	message, _, _ = strings.Cut(strings.TrimSpace(message), "\n")
+	message = strings.Join(strings.Fields(message), " ")
+	if m := decodingCause.FindStringSubmatch(message); m != nil {
+		path = strings.NewReplacer("[", ".", "]", "").Replace(m[1])
+		return path + ": " + m[2], path
+	}
+	if m := unknownKey.FindStringSubmatch(message); m != nil {
+		path = strings.Trim(m[1]+"."+m[2], ".")
+		return path + " is not a key that compose knows", path
+	}
+	return message, pathIn(message)
+}
+
+var (
+	quoted    = regexp.MustCompile("(\\w+ )?(\"(?:[^\"\\\\]|\\\\.)*\"|'[^']*'|`[^`]*`)")
+	bareValue = regexp.MustCompile(`(invalid [a-zA-Z ]+:|missing IP:|(?:invalid|unsupported)(?: expose)? value) .*`)
+	named     = regexp.MustCompile(`^(service|network|volume|config|secret|model|job|pattern|key|by|in) $`)
+)
+
+// withoutContent leaves out of a message what it repeats of a file's values. Names stay, and so does what the schema wants.
+func withoutContent(message string) string {
+	if strings.Contains(message, " must ") {
+		return message
+	}
+	message = quoted.ReplaceAllStringFunc(message, func(match string) string {
+		word := quoted.FindStringSubmatch(match)[1]
+		if named.MatchString(word) {
+			return match
+		}
+		return word + "…"
+	})
+	return strings.TrimSuffix(bareValue.ReplaceAllString(message, "$1"), ":")
+}
+
+// infinite is the error for a number that compose-go cannot validate: JSON has none for it.
+func (l *load) infinite(file string) error {
+	e := &ParseError{File: file, Message: "an unquoted infinite or not-a-number value is not supported yet", Hint: "quote it"}
+	for _, doc := range l.docs {
+		if n := infinity(doc.root, map[*yaml.Node]bool{}); n != nil {
+			e.File, e.Line, e.Column = doc.file, n.Line, n.Column
+			break
+		}
+	}
+	return e
+}
+
+// infinity finds the first scalar that YAML reads as infinite or as no number.
+func infinity(n *yaml.Node, seen map[*yaml.Node]bool) *yaml.Node {
+	var number float64
+	if n == nil || seen[n] {
+		return nil
+	}
+	seen[n] = true
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!float" && n.Decode(&number) == nil && (number-number != 0) {
+		return n
+	}
+	for _, child := range n.Content {
+		if found := infinity(child, seen); found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 // fileOf finds the file an error is about in its text; the first compose file when it names none.

@@ -63,8 +63,22 @@ func (o *origins) unsupported(doc document, service string, at found) string {
 		return "!reset and !override"
 	case child(at.node, "extends") != nil || o.extended(doc, service):
 		return "extends"
+	case o.reached[realPath(doc.file)]:
+		return "a file that is also extended or included"
+	case negativeZero(environmentOf(doc, service)):
+		return unquotedNegativeZero
 	}
 	return unsupportedBlock(lookup(at.node, "environment"))
+}
+
+// unquotedNegativeZero is 0 to some releases of compose and -0 to others.
+const unquotedNegativeZero = "an unquoted -0"
+
+func negativeZero(block found) bool {
+	return slices.ContainsFunc(pairs(block.node), func(p pair) bool {
+		value := deref(p.value)
+		return value.Kind == yaml.ScalarNode && value.Value == "-0" && value.ShortTag() != "!!str"
+	})
 }
 
 func unsupportedBlock(block found) string {
@@ -164,10 +178,12 @@ func (o *origins) swapHeld(s types.ServiceConfig) string {
 	if reason := o.broken[s.Name]; reason != "" {
 		return reason
 	}
+	hasNegativeZero := func(doc document) bool { return negativeZero(environmentOf(doc, s.Name)) }
 	for _, held := range []struct {
 		what string
 		is   bool
 	}{
+		{unquotedNegativeZero + " is", slices.ContainsFunc(o.docs, hasNegativeZero)},
 		{"more or fewer replicas than one is", s.GetScale() != 1},
 		{"hooks are", len(s.PreStart)+len(s.PostStart)+len(s.PreStop) > 0},
 		{"a provider is", s.Provider != nil},

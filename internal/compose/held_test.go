@@ -1,6 +1,8 @@
 package compose
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -33,6 +35,12 @@ func TestEditHeld(t *testing.T) {
 		"Null":          {"an empty block; compose takes it only where an earlier file has one", service("    environment:\n      A: 1\n") + "-- compose.override.yaml --\nservices:\n  app:\n    environment:\n", "an empty environment"},
 		"Override":      {"!override on the block", service("    environment:\n      A: 1\n") + "-- compose.override.yaml --\nservices:\n  app:\n    environment: !override\n      A: 2\n", "!override"},
 		"Reset":         {"!reset on a key", service("    environment:\n      A: 1\n") + "-- compose.override.yaml --\nservices:\n  app:\n    environment:\n      A: !reset null\n", "!reset"},
+		"MinusZero":     {"compose releases read it differently", service("    environment:\n      A: -0\n"), "an unquoted -0 is not supported yet"},
+		"MinusZeroText": {"a string is one thing to all", service("    environment:\n      A: \"-0\"\n"), ""},
+		"ReachedByFile": {"another file brings it back to another service", service("  other: {extends: {file: mid.yaml, service: mid}}\n") + "-- mid.yaml --\nservices: {mid: {extends: {file: compose.yaml, service: app}}}\n", "a file that is also extended or included is not supported yet"},
+		"ReachedByIncl": {"an included file extends from it", service("") + "include: [sub.yaml]\n-- sub.yaml --\nservices: {other: {extends: {file: compose.yaml, service: app}}}\n", "a file that is also extended or included is not supported yet"},
+		"ReachedDeeper": {"by another path to the same file", service("") + "include: [sub/c.yaml]\n-- sub/c.yaml --\nservices: {other: {extends: {file: ../sub/../compose.yaml, service: app}}}\n", "a file that is also extended or included is not supported yet"},
+		"ReachesOut":    {"what it extends itself does not count", service("  other: {extends: {file: mid.yaml, service: mid}}\n") + "-- mid.yaml --\nservices: {mid: {image: i}}\n", ""},
 		"Documents":     {"several documents", service("---\nservices: {app: {image: j}}\n"), "several YAML documents"},
 	}
 	for name, tc := range cases {
@@ -41,6 +49,16 @@ func TestEditHeld(t *testing.T) {
 			checkHeld(t, tc.reason, p.Services["app"].EditHeld, tc.want)
 		})
 	}
+}
+
+// TestEditHeldBySymlink: a file is the same by whatever name it is reached.
+func TestEditHeldBySymlink(t *testing.T) {
+	dir := write(t, service("")+"include: [sub.yaml]\n-- sub.yaml --\nservices: {other: {extends: {file: link.yaml, service: app}}}\n")
+	if err := os.Symlink("compose.yaml", filepath.Join(dir, "link.yaml")); err != nil {
+		t.Skip(err)
+	}
+	p := mustLoad(t, Options{Directory: dir})
+	checkHeld(t, "reached through a symbolic link", p.Services["app"].EditHeld, "a file that is also extended or included")
 }
 
 func checkHeld(t *testing.T, reason, got, want string) {
@@ -57,6 +75,7 @@ func TestSwapHeld(t *testing.T) {
 		env    []string
 		want   string
 	}{
+		"MinusZero": {"its hash depends on the release", "    environment: {A: -0}\n", nil, "an unquoted -0 is not supported yet"},
 		"Plain":     {"an ordinary service", "    ports: ['80']\n    volumes: [d:/d, /a]\nvolumes: {d: {}}\n", nil, ""},
 		"Replicas":  {"deploy.replicas", "    deploy: {replicas: 2}\n", nil, "replicas"},
 		"Zero":      {"scale 0", "    scale: 0\n", nil, "replicas"},

@@ -57,15 +57,17 @@ func panicError(r any) error {
 // load is one Load under way.
 type load struct {
 	*inputs
-	files  []File
-	docs   []document // of all files, in merge order
-	unset  map[string]bool
-	model  *types.Project    // as compose-go gives it, environment not resolved
-	broken map[string]string // inactive services whose environment does not resolve, and why
+	files   []File
+	docs    []document      // of all files, in merge order
+	reached map[string]bool // see references
+	unset   map[string]bool
+	model   *types.Project    // as compose-go gives it, environment not resolved
+	broken  map[string]string // inactive services whose environment does not resolve, and why
 }
 
 func (l *load) readFiles() error {
-	refs := &references{env: l.env, seen: map[string]bool{}}
+	refs := &references{env: l.env, seen: map[reference]bool{}, reached: map[string]bool{}}
+	l.reached = refs.reached
 	for _, path := range l.paths {
 		content, overlaid := l.opts.Overlay[path]
 		if !overlaid {

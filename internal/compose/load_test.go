@@ -203,6 +203,22 @@ func TestLoadErrors(t *testing.T) {
 		"Template":  {"a broken reference, its text left out", service("    environment: {A: 'hunter2${'}\n"), ParseError{File: "compose.yaml", Line: 4, Column: 19}},
 		"Override":  {"the file that is wrong is the one named", service("") + "-- compose.override.yaml --\nservices:\n  app:\n    prts: []\n", ParseError{File: "compose.override.yaml", Line: 3, Column: 5}},
 		"Scalar":    {"a compose file is a mapping", "-- compose.yaml --\n- a\n", ParseError{File: "compose.yaml", Line: 1, Column: 1}},
+		"Space":     {"a list entry that is no assignment", service("    environment:\n    - \"B = hunter2\"\n"), ParseError{File: "compose.yaml", Line: 4, Column: 5}},
+		"TopLevel":  {"a top-level key that compose does not know", "-- compose.yaml --\n\nservces: {}\n", ParseError{File: "compose.yaml", Line: 2, Column: 1}},
+		"Infinite":  {"a number that JSON has not", service("    environment:\n      A: x\n      B: .inf\n"), ParseError{File: "compose.yaml", Line: 6, Column: 10}},
+		"Alias":     {"what looks like an alias may be a secret", service("    environment: {A: *hunter2}\n"), ParseError{File: "compose.yaml", Line: 4, Column: 22}},
+		"Number":    {"a text where a number belongs, left out", service("    cpus: hunter2\n"), ParseError{File: "compose.yaml", Line: 4, Column: 5}},
+		"Duration":  {"a text where a duration belongs, left out", service("    stop_grace_period: hunter2\n"), ParseError{File: "compose.yaml", Line: 4, Column: 5}},
+		"Boolean":   {"a text where a boolean belongs, left out", service("    tty: hunter2\n"), ParseError{File: "compose.yaml", Line: 4, Column: 5}},
+		"Host":      {"a text where a host belongs, left out", service("    extra_hosts: [hunter2]\n"), ParseError{File: "compose.yaml", Line: 4, Column: 5}},
+		"Pattern":   {"a text that does not match, left out", service("    pull_policy: hunter2\n"), ParseError{File: "compose.yaml", Line: 4, Column: 5}},
+		"EnvQuote":  {"an env_file's open quote, its text left out", service("    env_file: e\n") + "-- e --\nA=1\nB=\"hunter2\nC=3\n", ParseError{File: "e", Line: 2}},
+		"EnvBroken": {"an env_file's broken reference, its text left out", service("    env_file: e\n") + "-- e --\nA=1\nB=hunter2${\n", ParseError{File: "e", Line: 2}},
+		"EnvNeeds":  {"an env_file's required variable", service("    env_file: e\n") + "-- e --\nA=${B:-1}\nC=${NEEDED:?hunter2}\n", ParseError{File: "e", Line: 2}},
+		"EnvKey":    {"an env_file's bad key, its text left out", service("    env_file: e\n") + "-- e --\nA=1\nhunter2 x=1\n", ParseError{File: "e", Line: 2}},
+		"DotQuote":  {"an .env's open quote, its text left out", service("") + "-- .env --\nA='hunter2\n", ParseError{File: ".env", Line: 1}},
+		"DotBroken": {"an .env's broken reference, its text left out", service("") + "-- .env --\nA=1\nB=hunter2${\n", ParseError{File: ".env", Line: 2}},
+		"LabelFile": {"a label_file's open quote, its text left out", service("    label_file: e\n") + "-- e --\nA='hunter2\n", ParseError{File: "e", Line: 1}},
 		"Raw":       {"an env file of the format raw, its text left out", service("    env_file: [{path: e, format: raw}]\n") + "-- e --\nA=1\nhunter2 x\n", ParseError{File: "e", Line: 2}},
 		"DotEnv":    {"an env file's line, its text left out", service("") + "-- .env --\nA=1\nhunter2!=x\n", ParseError{File: ".env", Line: 2}},
 	}
@@ -220,6 +236,30 @@ func TestLoadErrors(t *testing.T) {
 				t.Errorf("%s: message %q", tc.reason, err)
 			}
 			if diff := cmp.Diff(tc.want, ParseError{File: got.File, Line: got.Line, Column: got.Column}); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// TestLoadErrorText: the words of an error are those of its cause.
+func TestLoadErrorText(t *testing.T) {
+	cases := map[string]struct{ reason, archive, want string }{
+		"Cause":    {"the line below the decoder's heading", service("    environment: [\"B = 2\"]\n"), "compose.yaml:4:5: services.app.environment: environment variable B is declared with a trailing space"},
+		"Unknown":  {"a key of a service", service("    imgae: x\n"), "compose.yaml:4:5: services.app.imgae is not a key that compose knows"},
+		"TopLevel": {"a top-level key", "-- compose.yaml --\n\nservces: {}\n", "compose.yaml:2:1: servces is not a key that compose knows"},
+		"Names":    {"names are no content", service("    depends_on: [db]\n"), `compose.yaml:2:3: service "app" depends on undefined service "db": invalid compose project`},
+		"Schema":   {"nor is what the schema wants", service("    healthcheck: {test: [x]}\n"), `compose.yaml: healthcheck.test must start either by "CMD", "CMD-SHELL" or "NONE"`},
+		"Value":    {"a value is", service("    mem_limit: hunter2\n"), "compose.yaml:4:5: services.app.mem_limit: strconv.ParseFloat: parsing …: invalid syntax"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			dir := write(t, tc.archive)
+			_, err := Load(t.Context(), Options{Directory: dir})
+			if err == nil {
+				t.Fatalf("%s: loaded", tc.reason)
+			}
+			if diff := cmp.Diff(tc.want, strings.ReplaceAll(err.Error(), dir+"/", "")); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})

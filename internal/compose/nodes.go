@@ -46,7 +46,8 @@ func parseFile(path string, content []byte) ([]document, error) {
 
 var linePrefix = regexp.MustCompile(`^line (\d+): (.*)`)
 
-// yamlError turns an error of the YAML parser into one with a place. Text in backquotes is content and is left out.
+// yamlError turns an error of the YAML parser into one with a place. Text in backquotes and the names of anchors are content
+// and are left out.
 func yamlError(path string, err error) *ParseError {
 	e := &ParseError{File: path, Message: "invalid YAML"}
 	if load, ok := errors.AsType[*yaml.LoadError](err); ok {
@@ -55,6 +56,12 @@ func yamlError(path string, err error) *ParseError {
 	if m := linePrefix.FindStringSubmatch(e.Message); m != nil { // nearer than the mark, which is the document's
 		e.Line, _ = strconv.Atoi(m[1])
 		e.Column, e.Message = 0, m[2]
+	}
+	if strings.HasPrefix(e.Message, "unknown anchor ") {
+		e.Message, e.Hint = "no such anchor", "quote a value that begins with *"
+	}
+	if strings.HasPrefix(e.Message, "anchor ") {
+		e.Message = "an anchor holds itself"
 	}
 	if strings.Contains(e.Message, "cannot start any token") {
 		e.Hint = "indent with spaces, not tabs, and quote values that begin with a special character"

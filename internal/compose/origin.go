@@ -211,7 +211,7 @@ func (o *origins) fromEnvFiles(config types.ServiceConfig) map[string]Variable {
 
 // envFileVariable gives a line only when the statement alone explains the value that compose-go resolved.
 func envFileVariable(path string, s statement, value string, want *string) Variable {
-	v := Variable{Value: want, Text: s.text, Bare: s.bare, Layer: LayerEnvFile, Position: Position{File: path}}
+	v := Variable{Value: want, Text: s.text, Bare: s.bare, Literal: s.literal, Layer: LayerEnvFile, Position: Position{File: path}}
 	if sameValue(&value, want) {
 		v.Line, v.Column = s.line, 1
 	}

@@ -83,20 +83,34 @@ func TestDefinitions(t *testing.T) {
 	}
 }
 
+// TestLiteral: what an env_file gives literally is marked, whatever it looks like.
+func TestLiteral(t *testing.T) {
+	p := mustLoad(t, Options{Directory: write(t, service("    env_file: [one, {path: raw, format: raw}]\n    environment: {OWN: $$A}\n")+
+		"-- one --\nSINGLE='${A:-x}'\nDOUBLE=\"${A:-x}\"\nPLAIN=${A:-x}\n-- raw --\nRAW=${A:-x}\n")})
+	got := map[string]bool{}
+	for key, v := range p.Services["app"].Environment {
+		got[key] = v.Literal
+	}
+	want := map[string]bool{"SINGLE": true, "DOUBLE": false, "PLAIN": false, "RAW": true, "OWN": false}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("literal (-want +got):\n%s", diff)
+	}
+}
+
 func TestEnvFileStatements(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
 		content string
 		want    []statement
 	}{
-		"Plain":        {"comments and blanks count as lines", "\n# c\nA=1\n", []statement{{"A", "1", false, 3, "A=1", false}}},
-		"Comment":      {"# begins a comment after a space only", "A=a#b # c\n", []statement{{"A", "a#b", false, 1, "A=a#b # c", false}}},
-		"Quotes":       {"an escaped quote does not end it", `A="x\"y"` + "\n", []statement{{"A", `x\"y`, false, 1, `A="x\"y"`, false}}},
-		"MultiLine":    {"a quoted value goes over lines", "A='x\ny'\nB=2\n", []statement{{"A", "x\ny", false, 1, "A='x\ny'", false}, {"B", "2", false, 3, "B=2", false}}},
-		"Unterminated": {"a quote that is never closed takes the rest", "A='x\nB=2", []statement{{"A", "x\nB=2", false, 1, "A='x\nB=2", false}}},
-		"Bare":         {"KEY alone", "A\nexport B\n", []statement{{"A", "", true, 1, "A", false}, {"B", "", true, 2, "export B", false}}},
-		"Colon":        {"a YAML style assignment", "A: 1\n", []statement{{"A", "1", false, 1, "A: 1", false}}},
-		"BOM":          {"a byte order mark is no part of the key", "\ufeffA=1\n", []statement{{"A", "1", false, 1, "A=1", false}}},
+		"Plain":        {"comments and blanks count as lines", "\n# c\nA=1\n", []statement{{"A", "1", false, 3, "A=1", false, false}}},
+		"Comment":      {"# begins a comment after a space only", "A=a#b # c\n", []statement{{"A", "a#b", false, 1, "A=a#b # c", false, false}}},
+		"Quotes":       {"an escaped quote does not end it", `A="x\"y"` + "\n", []statement{{"A", `x\"y`, false, 1, `A="x\"y"`, false, false}}},
+		"MultiLine":    {"a quoted value goes over lines", "A='x\ny'\nB=2\n", []statement{{"A", "x\ny", false, 1, "A='x\ny'", true, false}, {"B", "2", false, 3, "B=2", false, false}}},
+		"Unterminated": {"a quote that is never closed takes the rest", "A='x\nB=2", []statement{{"A", "x\nB=2", false, 1, "A='x\nB=2", true, false}}},
+		"Bare":         {"KEY alone", "A\nexport B\n", []statement{{"A", "", true, 1, "A", false, false}, {"B", "", true, 2, "export B", false, false}}},
+		"Colon":        {"a YAML style assignment", "A: 1\n", []statement{{"A", "1", false, 1, "A: 1", false, false}}},
+		"BOM":          {"a byte order mark is no part of the key", "\ufeffA=1\n", []statement{{"A", "1", false, 1, "A=1", false, false}}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -73,7 +73,9 @@ type Variable struct {
 	Value *string // nil: a bare KEY nothing gives a value to
 	Text  string  // as written, before interpolation
 	Bare  bool    // written without a value
-	Layer Layer
+	// Literal text is not interpolated: an env_file's single quotes, or its format raw.
+	Literal bool
+	Layer   Layer
 	Position
 }
 

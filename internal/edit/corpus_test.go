@@ -36,9 +36,9 @@ func TestCorpus(t *testing.T) {
 		files++
 		for _, service := range pairs(d.services()) {
 			name := service.key.Value
-			tallyApply(t, tally["add"], path, data, Change{name, "COMPOSURE_NEW", palette[files%len(palette)]})
+			tallyApply(t, tally["add"], path, data, Change{Service: name, Key: "COMPOSURE_NEW", Text: palette[files%len(palette)]})
 			for i, key := range keysOf(child(service.value, "environment")) {
-				tallyApply(t, tally["change"], path, data, Change{name, key, palette[(files+i)%len(palette)]})
+				tallyApply(t, tally["change"], path, data, Change{Service: name, Key: key, Text: palette[(files+i)%len(palette)]})
 			}
 		}
 		return nil

@@ -8,6 +8,8 @@ package edit
 import (
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/composure-dev/composure/internal/redact"
 )
 
 // Change sets one key of one service's environment block to Text, as it is to stand in the file (with ${...} and $$).
@@ -15,6 +17,8 @@ type Change struct {
 	Service string
 	Key     string
 	Text    string
+	// Sensitive text is never shown: a refusal's hint has a mask in its place.
+	Sensitive bool
 }
 
 // Reason is why an edit is refused. The list is closed.
@@ -41,17 +45,13 @@ const (
 )
 
 // Refusal tells that a change cannot be made, and what a person can do instead.
-// Message never holds the text of the change; Hint does, so it is to be masked when the text is secret.
+// Message never holds the text of the change. Hint does as far as it may be shown: see [Change.Sensitive].
 type Refusal struct {
 	Change  Change
 	Reason  Reason
 	Line    int // 1-based, 0 unknown
 	Message string
 	Hint    string
-}
-
-func (r *Refusal) Error() string {
-	return fmt.Sprintf("%s.%s: %s", r.Change.Service, r.Change.Key, r.Message)
 }
 
 // Result is the edited file. Applied and Refused together hold every change, each in the given order;
@@ -159,6 +159,7 @@ func (d *document) refuse(change Change, reason Reason, line int) *Refusal {
 	if reason == ReasonInvalidKey || reason == ReasonServiceMissing || !utf8.ValidString(change.Text) {
 		return refusal
 	}
+	change.Text = redact.Value(change.Text, change.Sensitive)
 	entry := mapEntry(change, styleAny)
 	if d.isList(change.Service) {
 		entry = "- " + listItem(change, styleAny)

@@ -117,7 +117,7 @@ func TestApplyRefuses(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := Apply("compose.yml", []byte(c.data), []Change{{"a", "A", c.text}})
+			got, err := Apply("compose.yml", []byte(c.data), []Change{{Service: "a", Key: "A", Text: c.text}})
 			if err != nil {
 				t.Fatalf("%s: %v", c.reason, err)
 			}
@@ -128,9 +128,40 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
+// However the text would be quoted, a hint shows none of it when it is sensitive, nor ever the password of a URL.
+func TestHintHidesSensitiveText(t *testing.T) {
+	cases := map[string]struct {
+		reason, block, text string
+		sensitive           bool
+		want                string
+	}{
+		"Map":     {"a mask in its place", "{A: x}", "hunter2", true, `A: "********"`},
+		"List":    {"a mask in its place", "[A=x]", "hunter2", true, `- A=********`},
+		"Escaped": {"the text would be escaped", "{A: x}", "hun\"t\ner2", true, `A: "********"`},
+		"Doubled": {"the text's quotes would be doubled", "{A: x}", `hun"t''er2`, true, `A: "********"`},
+		"URL":     {"only the password goes", "{A: x}", "redis://u:hunter2@h/0", false, "A: redis://u:********@h/0"},
+		"Open":    {"nothing to hide", "{A: x}", "info", false, "A: info"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			change := Change{Service: "a", Key: "A", Text: tc.text, Sensitive: tc.sensitive}
+			got, err := Apply("compose.yml", []byte("services:\n  a:\n    environment: "+tc.block+"\n"), []Change{change})
+			if err != nil || len(got.Refused) != 1 {
+				t.Fatalf("%s: want one refusal, got %+v, %v", tc.reason, got, err)
+			}
+			if hint := got.Refused[0].Hint; !strings.HasSuffix(hint, ".environment: "+tc.want) {
+				t.Errorf("%s: want %s at the end, got %s", tc.reason, tc.want, hint)
+			}
+			if diff := cmp.Diff(change, got.Refused[0].Change); diff != "" {
+				t.Errorf("%s: the change itself stays (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
 func TestApplyExtendedThatDeclaresItself(t *testing.T) {
 	data := "services:\n  a:\n    environment:\n      A: x\n  b:\n    extends: a\n    environment:\n    - A=own\n"
-	got, err := Apply("compose.yml", []byte(data), []Change{{"a", "A", "z"}})
+	got, err := Apply("compose.yml", []byte(data), []Change{{Service: "a", Key: "A", Text: "z"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +199,7 @@ func TestApplyAliasBomb(t *testing.T) {
 	}
 	b.WriteString("services:\n  a:\n    environment:\n      B: 1\n  b:\n    x: *x9\n  c:\n    <<: *x9\n")
 	start := time.Now()
-	got, err := Apply("compose.yml", []byte(b.String()), []Change{{"a", "A", "1"}, {"c", "A", "1"}})
+	got, err := Apply("compose.yml", []byte(b.String()), []Change{{Service: "a", Key: "A", Text: "1"}, {Service: "c", Key: "A", Text: "1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +214,7 @@ func TestApplyAliasBomb(t *testing.T) {
 // The proof stands between the planner and the file, so it must see what a wrong plan does.
 func TestProvedSeesOtherChanges(t *testing.T) {
 	before := "services:\n  a:\n    environment:\n      A: x\n      B: y\n  b:\n    image: z\n"
-	change := Change{"a", "A", "1"}
+	change := Change{Service: "a", Key: "A", Text: "1"}
 	cases := map[string]struct {
 		reason string
 		after  string

@@ -174,7 +174,7 @@ func FuzzApply(f *testing.F) {
 	f.Add("services:\n  a:\n    image: >\n     x", "a", "A", "2", "B", "3")
 	f.Add("services:\n  a:\n    environment:\n      ? A\n      : b\n      \"c\\\n d\": e", "a", "A", "2", "B", "3")
 	f.Fuzz(func(t *testing.T, data, service, key1, text1, key2, text2 string) {
-		changes := []Change{{service, key1, text1}, {service, key2, text2}}
+		changes := []Change{{Service: service, Key: key1, Text: text1}, {Service: service, Key: key2, Text: text2}}
 		got, err := Apply("compose.yml", []byte(data), changes)
 		if err != nil {
 			return

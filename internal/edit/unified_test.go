@@ -4,8 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestUnified(t *testing.T) {
@@ -36,7 +40,7 @@ func TestUnifiedAppliesWithGit(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := Apply(c.path, []byte(c.data), []Change{{"a", "A", "1"}, {"a", "B", "2"}})
+			got, err := Apply(c.path, []byte(c.data), []Change{{Service: "a", Key: "A", Text: "1"}, {Service: "a", Key: "B", Text: "2"}})
 			if err != nil || len(got.Refused) > 0 {
 				t.Fatal(err, refusals(got))
 			}
@@ -60,4 +64,72 @@ func TestUnifiedAppliesWithGit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Changes that share a hunk must not shift the hunks behind it: where lines repeat, a patch tool believes the header.
+func TestUnifiedHeadersAreExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		line := rapid.SampledFrom([]string{"a\n", "b\n", "c\n"})
+		before := rapid.SliceOfN(line, 0, 60).Draw(t, "before")
+		var after []string
+		for _, l := range before {
+			switch rapid.IntRange(0, 12).Draw(t, "edit") {
+			case 0:
+				after = append(after, "new\n", l)
+			case 1:
+				after = append(after, "changed\n")
+			case 2: // removed
+			default:
+				after = append(after, l)
+			}
+		}
+		old, want := strings.Join(before, ""), strings.Join(after, "")
+		for _, context := range []int{0, 1, 3} {
+			diff := UnifiedContext("f", []byte(old), []byte(want), context)
+			if got := applyStrictly(t, before, diff); got != want {
+				t.Fatalf("context %d: the diff does not lead to the new file:\n%s", context, diff)
+			}
+		}
+	})
+}
+
+var hunkHeader = regexp.MustCompile(`^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@\n$`)
+
+// applyStrictly applies a diff by its line numbers alone, and wants the lines that it expects to stand exactly there.
+func applyStrictly(t *rapid.T, before []string, diff string) string {
+	var out []string
+	at := 0
+	for line := range strings.Lines(diff) {
+		header := hunkHeader.FindStringSubmatch(line)
+		switch {
+		case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
+		case header != nil:
+			from, to := hunkStart(header[1], header[2]), hunkStart(header[3], header[4])
+			out = append(out, before[at:from]...)
+			at = from
+			if len(out) != to {
+				t.Fatalf("%q: the new side begins at line %d, not %d, of\n%s", line, len(out)+1, to+1, diff)
+			}
+		case line[0] == '+':
+			out = append(out, line[1:])
+		default:
+			if at >= len(before) || before[at] != line[1:] {
+				t.Fatalf("line %d is not %q in\n%s", at+1, line[1:], diff)
+			}
+			if line[0] == ' ' {
+				out = append(out, before[at])
+			}
+			at++
+		}
+	}
+	return strings.Join(append(out, before[at:]...), "")
+}
+
+// hunkStart is the number of lines before a side of a hunk.
+func hunkStart(start, count string) int {
+	n, _ := strconv.Atoi(start)
+	if count == "0" {
+		return n
+	}
+	return n - 1
 }

@@ -106,11 +106,24 @@ type Before struct {
 // replaceFunc replaces the content of a file that was just read.
 type replaceFunc func(file File, content []byte) error
 
+// PartialError is a write that failed and could not be undone: what Before holds may not be as it was.
+type PartialError struct {
+	Before     []Before
+	WriteErr   error
+	RestoreErr error
+}
+
+func (e *PartialError) Error() string {
+	return fmt.Sprintf("%v; and what was written before it could not be restored: %v", e.WriteErr, e.RestoreErr)
+}
+
+func (e *PartialError) Unwrap() []error { return []error{e.WriteErr, e.RestoreErr} }
+
 // WriteAll writes all files or none, and returns what [Restore] needs to undo it. Before the first write it checks every
 // file: one that does not have the digest any more is a *[ChangedError], one outside of roots (if any are given) an
 // *[OutsideError]. A file that has the content already is not touched and not returned.
 //
-// When a write fails, the files written before it are restored; if that fails too, the error tells both.
+// When a write fails, the files written before it are restored; if that fails too, the error is a *[PartialError].
 func WriteAll(writes []Write, roots []string) ([]Before, error) {
 	return writeAll(writes, roots, replace)
 }
@@ -129,7 +142,11 @@ func writeAll(writes []Write, roots []string, replace replaceFunc) ([]Before, er
 		// It is noted first: a write can fail after the rename.
 		written = append(written, Before{Path: file.Path, Content: file.Content, Digest: digest})
 		if err := replace(file, writes[i].Content); err != nil {
-			return nil, errors.Join(fmt.Errorf("write file %q: %w", file.Path, err), Restore(written))
+			err = fmt.Errorf("write file %q: %w", file.Path, err)
+			if restoreErr := Restore(written); restoreErr != nil {
+				return nil, &PartialError{Before: written, WriteErr: err, RestoreErr: restoreErr}
+			}
+			return nil, err
 		}
 	}
 	return written, nil
@@ -158,6 +175,22 @@ func check(writes []Write, roots []string) ([]File, error) {
 		current = append(current, file)
 	}
 	return current, nil
+}
+
+// Folder is the folder in which path really lies. It returns an *[OutsideError] when that is not below one of roots.
+func Folder(path string, roots []string) (string, error) {
+	target, err := resolve(path)
+	if err != nil {
+		return "", fmt.Errorf("resolve file %q: %w", path, err)
+	}
+	inside, err := within(target, roots)
+	if err != nil {
+		return "", err
+	}
+	if !inside {
+		return "", &OutsideError{Path: path, Target: target}
+	}
+	return filepath.Dir(target), nil
 }
 
 // within reports whether target, resolved, is below one of roots; without roots everything is.

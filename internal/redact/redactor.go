@@ -2,6 +2,7 @@ package redact
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -9,11 +10,11 @@ import (
 // shortest is the length below which a secret is not searched for: it would blot out half of every text.
 const shortest = 4
 
-// Redactor removes the secret values it knows from any text. The zero value and nil know none and still mask URLs.
+// Redactor removes the secret values it knows from any text. The zero value and nil know none and still mask what [Value] does.
 // It is immutable and safe for concurrent use.
 type Redactor struct{ secrets []string }
 
-// New returns a Redactor that knows values, the passwords of URLs within them, each line of those that have several, and
+// New returns a Redactor that knows values, the secrets [Within] them, each line of those that have several, and
 // how all of these look when quoted or URL-escaped. Values shorter than four bytes are not searched for.
 func New(values ...string) *Redactor {
 	known := map[string]bool{Mask: true}
@@ -25,7 +26,7 @@ func New(values ...string) *Redactor {
 		}
 	}
 	for _, value := range values {
-		parts := append(passwords(value), value)
+		parts := append(Within(value), value)
 		if strings.Contains(value, "\n") {
 			parts = append(parts, strings.Fields(value)...)
 		}
@@ -43,12 +44,22 @@ func New(values ...string) *Redactor {
 	return r
 }
 
-// String returns text with every known secret, and the password of every URL, replaced by [Mask].
+// Without returns a Redactor that does not search for the secrets that are public: words that a text cannot do without.
+func (r *Redactor) Without(public func(secret string) bool) *Redactor {
+	return &Redactor{secrets: slices.DeleteFunc(slices.Clone(r.secrets), public)}
+}
+
+// String returns text with every known secret, and whatever [Within] finds, replaced by [Mask].
 func (r *Redactor) String(text string) string {
+	return maskInside(r.Known(text))
+}
+
+// Known is String for text in which all else was looked for already: only the secrets that r was told are replaced.
+func (r *Redactor) Known(text string) string {
 	if r == nil || len(r.secrets) == 0 {
-		return maskURLs(text)
+		return text
 	}
-	return maskURLs(maskCovered(text, r.covered(text)))
+	return maskCovered(text, r.covered(text))
 }
 
 // covered marks the bytes of text that belong to a secret. Marking before replacing keeps the tail of overlapping ones hidden.

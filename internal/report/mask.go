@@ -1,9 +1,9 @@
 package report
 
 import (
-	"fmt"
-	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/composure-dev/composure/internal/redact"
 	"github.com/composure-dev/composure/policy"
@@ -35,35 +35,69 @@ func each[T any](list []T, f func(T) T) []T {
 
 // masker knows a project's secrets: by the key before them, and by themselves.
 type masker struct {
-	keys     map[string]bool // variables that a policy or their name calls sensitive
+	keys     map[string]bool // variables that a policy calls sensitive
 	redactor *redact.Redactor
 }
 
-// shortestSecret is the length in bytes below which a sensitive value is masked only where its key stands: looking for "true"
-// or "5" in free text would blot out what is no secret.
-const shortestSecret = 8
-
 func newMasker(p Project) masker {
 	m := masker{keys: map[string]bool{}}
+	for _, key := range p.Sensitive {
+		m.keys[key] = true
+	}
 	for _, f := range p.Findings {
 		if f.Sensitive {
 			m.keys[f.Variable] = true
 		}
 	}
-	var secrets []string
-	for _, change := range allChanges(p) {
-		if !change.Sensitive && !m.sensitive(change.Key) {
-			continue
+	changes := allChanges(p)
+	for _, change := range changes {
+		if change.Sensitive {
+			m.keys[change.Key] = true
 		}
-		m.keys[change.Key] = true
+	}
+	secrets := slices.Clone(p.Secrets)
+	for _, change := range changes {
 		for _, value := range []*string{change.Old, change.New} {
-			if value != nil && len(*value) >= shortestSecret {
+			switch {
+			case value == nil:
+			case m.sensitive(change.Key):
 				secrets = append(secrets, *value)
+			default:
+				secrets = append(secrets, redact.Within(*value)...)
 			}
 		}
 	}
-	m.redactor = redact.New(secrets...)
+	names := publicNames(p)
+	m.redactor = redact.New(secrets...).Without(func(secret string) bool { return !telling(secret) || strings.Contains(names, secret) })
 	return m
+}
+
+// shortestWord is the length in bytes below which a value of nothing but letters, or nothing but digits, is not searched for.
+const shortestWord = 8
+
+// telling reports whether a secret can be searched for in free text: looking for "true" or "5432" would blot out what is none.
+func telling(secret string) bool {
+	word := strings.TrimFunc(secret, unicode.IsLetter) == ""
+	number := strings.TrimFunc(secret, unicode.IsDigit) == ""
+	return len(secret) >= shortestWord || !word && !number
+}
+
+// publicNames are the names that a report cannot do without, one a line. A database whose password is its service's name would
+// make every command that a person is told useless, and hide nothing.
+func publicNames(p Project) string {
+	names := []string{p.Name, p.Directory}
+	for _, f := range p.Findings {
+		names = append(names, f.Service, f.Variable)
+	}
+	for _, step := range p.Plan.Of(plan.VerbSwap) {
+		names = append(names, step.Swap.Service, step.Swap.Container)
+	}
+	for _, step := range p.Plan.Of(plan.VerbPatch) {
+		if step.Patch != nil {
+			names = append(names, step.Patch.File)
+		}
+	}
+	return strings.Join(append(names, p.Files...), "\n")
 }
 
 func allChanges(p Project) []plan.Change {
@@ -132,140 +166,4 @@ func (m masker) step(s plan.Step) plan.Step {
 		}
 	}
 	return shown
-}
-
-// diff is a unified diff of before and after as it may be shown.
-func (m masker) diff(diff string, before, after []byte) string {
-	return m.text(maskDiff(diff, m.keys, before, after))
-}
-
-// maskDiff returns a unified diff of compose or env files with the values of secret keys masked, those that go on over several
-// lines included. Signs, line counts and everything else stay. Keys that look secret are masked without being in sensitive.
-// The lines above each hunk are read in before and after, where they are given: a hunk may begin inside a secret.
-func maskDiff(diff string, sensitive map[string]bool, before, after []byte) string {
-	var out strings.Builder
-	var removed, added *lineMasker
-	for line := range strings.Lines(diff) {
-		var oldStart, newStart int
-		switch {
-		case hunkStart(line, &oldStart, &newStart):
-			removed = newLineMasker(sensitive, before, oldStart)
-			added = newLineMasker(sensitive, after, newStart)
-			out.WriteString(line)
-		case removed == nil || line[0] == '\\':
-			out.WriteString(line)
-		case line[0] == '-':
-			out.WriteString("-" + removed.line(line[1:]))
-		case line[0] == '+':
-			out.WriteString("+" + added.line(line[1:]))
-		default:
-			masked := removed.line(line[1:])
-			if other := added.line(line[1:]); other != line[1:] {
-				masked = other
-			}
-			out.WriteString(line[:1] + masked)
-		}
-	}
-	return out.String()
-}
-
-var hunkHeader = regexp.MustCompile(`^@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@`)
-
-func hunkStart(line string, oldStart, newStart *int) bool {
-	if !hunkHeader.MatchString(line) {
-		return false
-	}
-	ranges := strings.Fields(line)
-	_, oldErr := fmt.Sscanf(ranges[1], "-%d", oldStart)
-	_, newErr := fmt.Sscanf(ranges[2], "+%d", newStart)
-	return oldErr == nil && newErr == nil
-}
-
-// lineMasker masks the lines of one file in order. It remembers an open secret, one whose value may go on in deeper lines:
-// a block scalar, a quoted or plain scalar over several lines, or one that begins below its key.
-type lineMasker struct {
-	sensitive map[string]bool
-	open      bool
-	indent    int  // of the line with the key
-	below     bool // the value, if any, has yet to begin
-}
-
-// newLineMasker is ready for line start (from 1) of content.
-func newLineMasker(sensitive map[string]bool, content []byte, start int) *lineMasker {
-	l := &lineMasker{sensitive: sensitive}
-	number := 1
-	for line := range strings.Lines(string(content)) {
-		if number >= start {
-			break
-		}
-		l.line(line)
-		number++
-	}
-	return l
-}
-
-var (
-	assignment = regexp.MustCompile(`["']?([A-Za-z_][A-Za-z0-9_.-]*)["']?\s*[:=]`)
-	// structure is a line that begins a mapping entry or a list item: no continuation of a scalar below its key.
-	structure = regexp.MustCompile(`^\s*(?:-(?:\s|$)|["']?[A-Za-z_][A-Za-z0-9_.-]*["']?\s*:(?:\s|$))`)
-	// properties are an anchor and a tag, which stand before a value.
-	properties = regexp.MustCompile(`^(?:[&!]\S*\s*)+`)
-)
-
-func (l *lineMasker) line(line string) string {
-	body := strings.TrimRight(line, "\r\n")
-	end := line[len(body):]
-	text := strings.TrimLeft(body, " \t")
-	if text == "" {
-		return line
-	}
-	indent := len(body) - len(text)
-	if l.continues(indent, body) {
-		l.below = false
-		return body[:indent] + redact.Mask + end
-	}
-	l.open = false
-	masked := body
-	for _, at := range assignment.FindAllStringSubmatchIndex(body, -1) {
-		name, value := body[at[2]:at[3]], withoutComment(body[at[1]:])
-		if !l.sensitive[name] && !redact.Key(name) {
-			continue
-		}
-		l.open, l.indent, l.below = text[0] != '#', indent, value == ""
-		if l.sensitive[name] && value != "" && !isBlockHeader(value) {
-			masked = assigned(body[:at[1]]) + redact.Mask
-		}
-		break
-	}
-	return redact.Line(masked) + end
-}
-
-// assigned is a key and its separator with what belongs between them and a value.
-func assigned(key string) string {
-	if strings.HasSuffix(key, ":") {
-		return key + " "
-	}
-	return key
-}
-
-// continues reports whether a line is part of the secret that is open.
-func (l *lineMasker) continues(indent int, body string) bool {
-	if !l.open || indent <= l.indent {
-		return false
-	}
-	return !l.below || !structure.MatchString(body)
-}
-
-// withoutComment is what a value is apart from an anchor, a tag and a comment.
-func withoutComment(value string) string {
-	value = properties.ReplaceAllString(strings.TrimSpace(value), "")
-	if i := strings.Index(" "+value, " #"); i >= 0 {
-		value = value[:i]
-	}
-	return strings.TrimSpace(value)
-}
-
-// isBlockHeader reports whether a value only announces the lines to come.
-func isBlockHeader(value string) bool {
-	return strings.Trim(value, "|>+-0123456789") == "" && strings.ContainsAny(value[:1], "|>")
 }

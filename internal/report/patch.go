@@ -7,8 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
-
+	"github.com/composure-dev/composure/internal/edit"
 	"github.com/composure-dev/composure/internal/hint"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
@@ -27,6 +26,9 @@ func Patch(w io.Writer, r Report) (warnings []string, err error) {
 	patched := 0
 	for _, p := range r.Projects {
 		m := newMasker(p)
+		if p.Result == ResultError {
+			warnings = append(warnings, fmt.Sprintf("%s: failed: %s", p.Name, m.text(p.Failure)))
+		}
 		steps := p.Plan.Of(plan.VerbPatch)
 		if len(steps) > 0 {
 			patched++
@@ -57,14 +59,8 @@ func patchOf(p Project, m masker, step plan.Step) (diff string, context int, err
 	if filepath.IsAbs(name) {
 		return "", 0, hint.Wrap(fmt.Errorf("patch %q: the file is outside the project directory %q", name, p.Directory), "use: composure apply")
 	}
-	before := string(step.Patch.Before)
-	edits := udiff.Lines(before, string(step.Patch.After))
 	for context = contextLines; context >= 0; context-- {
-		hunks, err := udiff.ToUnifiedDiff("a/"+name, "b/"+name, before, edits, context)
-		if err != nil {
-			return "", 0, fmt.Errorf("patch %q: %w", name, err)
-		}
-		diff = render(hunks)
+		diff = edit.UnifiedContext(name, step.Patch.Before, step.Patch.After, context)
 		unchanged, changed := secretLines(diff, m.diff(diff, step.Patch.Before, step.Patch.After))
 		if changed {
 			return "", 0, hint.Wrap(fmt.Errorf("patch %q: %w", name, errSecretLine), "use: composure apply")
@@ -74,45 +70,6 @@ func patchOf(p Project, m masker, step plan.Step) (diff string, context int, err
 		}
 	}
 	return "", 0, fmt.Errorf("patch %q: %w", name, errSecretLine)
-}
-
-// render is the diff's own String, but for hunks without context: there a side may be empty, which has to be written as a count
-// of 0 after the line before.
-func render(u udiff.UnifiedDiff) string {
-	var out strings.Builder
-	fmt.Fprintf(&out, "--- %s\n+++ %s\n", u.From, u.To)
-	for _, h := range u.Hunks {
-		removed, added := 0, 0
-		var lines strings.Builder
-		for _, l := range h.Lines {
-			sign := " "
-			switch l.Kind {
-			case udiff.Delete:
-				sign, removed = "-", removed+1
-			case udiff.Insert:
-				sign, added = "+", added+1
-			default:
-				removed, added = removed+1, added+1
-			}
-			lines.WriteString(sign + l.Content)
-			if !strings.HasSuffix(l.Content, "\n") {
-				lines.WriteString("\n\\ No newline at end of file\n")
-			}
-		}
-		fmt.Fprintf(&out, "@@ -%s +%s @@\n%s", span(h.FromLine, removed), span(h.ToLine, added), lines.String())
-	}
-	return out.String()
-}
-
-func span(start, count int) string {
-	switch count {
-	case 0:
-		return fmt.Sprintf("%d,0", start-1)
-	case 1:
-		return fmt.Sprint(start)
-	default:
-		return fmt.Sprintf("%d,%d", start, count)
-	}
 }
 
 // secretLines compares a diff with its masked form, line by line.

@@ -33,7 +33,11 @@ func (s section) quiet(several bool) {
 		}
 	}
 	if s.project.Failure != "" {
-		say("%s: %s", s.project.Result, s.project.Failure)
+		result := string(s.project.Result)
+		if s.project.Result == ResultError {
+			result = "failed"
+		}
+		say("%s: %s", result, s.project.Failure)
 	}
 	if s.project.Result == ResultRollbackFailed {
 		// However quiet: without these lines nobody could mend it.

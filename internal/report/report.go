@@ -25,6 +25,7 @@ const (
 	ResultCompliant      Result = "compliant"       // nothing to do
 	ResultApplied        Result = "applied"         // done and, where the policy has checks, verified
 	ResultDifferences    Result = "differences"     // differences, violations or held steps remain
+	ResultError          Result = "error"           // could not be looked at or changed; Failure says why
 	ResultRolledBack     Result = "rolled back"     // applied, failed verification, everything is as it was
 	ResultRollbackFailed Result = "rollback failed" // a person is needed
 )
@@ -48,12 +49,18 @@ type Project struct {
 	// Remaining are apply's findings after the change; nil when nothing was changed, and then Findings hold.
 	Remaining []policy.Finding
 	Result    Result
-	// Failure says what failed and Restored what was put back (or not), for the last two results. No secrets.
+	// Failure says what failed and Restored what was put back (or not).
 	Failure  string
 	Restored []string
 	Warnings []string
 	// Others are variables no policy speaks of that differ between the files and the container (--all-variables).
 	Others []Other
+
+	// Sensitive are the variables that some policy calls sensitive, be it one of another service.
+	Sensitive []string
+	// Secrets are the sensitive values of all containers and files of the project. They are printed nowhere: free text is
+	// searched for them.
+	Secrets []string
 }
 
 // Other is a difference outside every policy.

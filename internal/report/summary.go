@@ -2,14 +2,16 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
 
-// ExitCode is the exit code that r stands for, the highest of its projects: 0 compliant, nothing to do or done; 1 differences
-// of severity failOn or graver, or anything held, remain; 3 applied, failed verification, rolled back; 4 the rollback failed.
+// ExitCode is the exit code that r stands for, the highest of its projects: 0 compliant, nothing to do or done; 1 differences or
+// holds of severity failOn or graver remain; 2 a project could not be looked at or changed; 3 applied, failed verification,
+// rolled back; 4 the rollback failed.
 func ExitCode(r Report, failOn policy.Severity) int {
 	code := 0
 	for _, p := range r.Projects {
@@ -19,12 +21,15 @@ func ExitCode(r Report, failOn policy.Severity) int {
 }
 
 func projectCode(p Project, failOn policy.Severity) int {
+	fails := func(s policy.Severity) bool { return rank(s) <= rank(failOn) }
 	switch {
 	case p.Result == ResultRollbackFailed:
 		return 4
 	case p.Result == ResultRolledBack:
 		return 3
-	case p.Failure != "" || held(p) > 0:
+	case p.Result == ResultError:
+		return 2
+	case p.Failure != "" || slices.ContainsFunc(held(p), fails):
 		return 1
 	case p.Result == ResultCompliant || p.Result == ResultApplied:
 		return 0
@@ -33,10 +38,8 @@ func projectCode(p Project, failOn policy.Severity) int {
 	if p.Remaining != nil {
 		findings = p.Remaining
 	}
-	for _, f := range findings {
-		if f.Difference() && rank(f.Severity) <= rank(failOn) {
-			return 1
-		}
+	if slices.ContainsFunc(findings, func(f policy.Finding) bool { return f.Difference() && fails(f.Severity) }) {
+		return 1
 	}
 	return 0
 }
@@ -53,18 +56,21 @@ func rank(s policy.Severity) int {
 	}
 }
 
-// held counts what is left to a person. A plan names all of it; check has no plan, there the findings tell.
-func held(p Project) int {
-	if len(p.Plan.Held) > 0 {
-		return len(p.Plan.Held)
+// held are the severities of what is left to a person. A plan names all of it; check has no plan, there the findings tell.
+func held(p Project) []policy.Severity {
+	var severities []policy.Severity
+	for _, hold := range p.Plan.Held {
+		severities = append(severities, hold.Severity)
 	}
-	n := 0
+	if len(severities) > 0 {
+		return severities
+	}
 	for _, f := range p.Findings {
 		if f.Difference() && f.Held != "" {
-			n++
+			severities = append(severities, f.Severity)
 		}
 	}
-	return n
+	return severities
 }
 
 // totals are the counts of one or more projects.
@@ -72,6 +78,7 @@ type totals struct {
 	Services  int `json:"services"`
 	Variables int `json:"variables"` // per service
 	Compliant int `json:"compliant"`
+	Idle      int `json:"idle"` // without a running container to compare
 	Differ    int `json:"differ"`
 	Patches   int `json:"filesToPatch"`
 	Swaps     int `json:"containersToSwap"`
@@ -89,22 +96,25 @@ func count(projects ...Project) totals {
 }
 
 func (t *totals) add(p Project) {
-	type variable struct{ service, name string }
-	differs := map[variable]bool{}
-	services := map[string]bool{}
-	for _, f := range p.Findings {
-		v := variable{f.Service, f.Variable}
-		services[f.Service] = true
-		differs[v] = differs[v] || f.Difference()
-	}
-	t.Services += len(services)
-	t.Variables += len(differs)
-	for _, differ := range differs {
-		if differ {
-			t.Differ++
-			continue
+	for _, g := range groups(p) {
+		judged := false
+		for _, r := range g.rows {
+			switch {
+			case len(r.findings) == 0:
+				continue
+			case r.differs():
+				t.Differ++
+			case r.idle() != "":
+				t.Idle++
+			default:
+				t.Compliant++
+			}
+			judged = true
+			t.Variables++
 		}
-		t.Compliant++
+		if judged {
+			t.Services++
+		}
 	}
 	verbs := map[string]plan.Verb{}
 	for _, step := range p.Plan.Steps {
@@ -118,7 +128,7 @@ func (t *totals) add(p Project) {
 	t.Patches += len(p.Plan.Of(plan.VerbPatch))
 	t.Swaps += len(p.Plan.Of(plan.VerbSwap))
 	t.Checks += len(p.Plan.Of(plan.VerbCheck))
-	t.Held += held(p)
+	t.Held += len(held(p))
 }
 
 // summary is the last line: one project's own words, or how many projects ended how.
@@ -127,7 +137,7 @@ func summary(verb Verb, projects []Project) string {
 		return projectSummary(verb, projects[0])
 	}
 	var ends []string
-	for _, result := range []Result{ResultRollbackFailed, ResultRolledBack, ResultDifferences, ResultApplied, ResultCompliant} {
+	for _, result := range []Result{ResultRollbackFailed, ResultRolledBack, ResultError, ResultDifferences, ResultApplied, ResultCompliant} {
 		n := 0
 		for _, p := range projects {
 			if p.Result == result {
@@ -145,15 +155,21 @@ func summary(verb Verb, projects []Project) string {
 }
 
 func ended(r Result) string {
-	if r == ResultDifferences {
+	switch r {
+	case ResultDifferences:
 		return "with differences"
+	case ResultError:
+		return "could not be done"
+	default:
+		return string(r)
 	}
-	return string(r)
 }
 
 func projectSummary(verb Verb, p Project) string {
 	t := count(p)
 	switch {
+	case p.Result == ResultError:
+		return fmt.Sprintf("Failed: %s could not be looked at or changed.", p.Name)
 	case verb == VerbApply:
 		return applySummary(p, t)
 	case t.Variables == 0 && t.Held == 0:
@@ -161,7 +177,7 @@ func projectSummary(verb Verb, p Project) string {
 	case t.Differ == 0 && t.Held == 0 && len(p.Plan.Steps) == 0:
 		return upToDate(t)
 	case verb == VerbCheck:
-		return fmt.Sprintf("%s, %s: %d compliant, %s.", plural(t.Services, "service"), plural(t.Variables, "variable"), t.Compliant, differ(t.Differ))
+		return fmt.Sprintf("%s, %s: %s, %s.", plural(t.Services, "service"), plural(t.Variables, "variable"), compliant(t), differ(t.Differ))
 	}
 	return fmt.Sprintf("Plan: %s to patch, %s to swap, %s; %d held. Nothing was changed.",
 		plural(t.Patches, "file"), plural(t.Swaps, "container"), plural(t.Checks, "check"), t.Held)
@@ -175,7 +191,7 @@ func applySummary(p Project, t totals) string {
 		return fmt.Sprintf("Rolled back: %s is as it was before.", p.Name)
 	case ResultRollbackFailed:
 		return fmt.Sprintf("Rollback failed: %s needs a person; what is left to do stands above.", p.Name)
-	case ResultApplied, ResultDifferences:
+	case ResultApplied, ResultDifferences, ResultError:
 	}
 	remains := ""
 	if t.Held > 0 {
@@ -205,7 +221,18 @@ func verification(t totals) string {
 }
 
 func upToDate(t totals) string {
-	return fmt.Sprintf("up to date: %s, %s compliant.", plural(t.Services, "service"), plural(t.Variables, "variable"))
+	if t.Idle == 0 {
+		return fmt.Sprintf("up to date: %s, %s compliant.", plural(t.Services, "service"), plural(t.Variables, "variable"))
+	}
+	return fmt.Sprintf("up to date: %s, %s: %s.", plural(t.Services, "service"), plural(t.Variables, "variable"), compliant(t))
+}
+
+// compliant never counts what there is no container to compare with.
+func compliant(t totals) string {
+	if t.Idle == 0 {
+		return fmt.Sprintf("%d compliant", t.Compliant)
+	}
+	return fmt.Sprintf("%d compliant, %d without a running container", t.Compliant, t.Idle)
 }
 
 func plural(n int, noun string) string {

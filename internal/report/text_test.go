@@ -58,6 +58,9 @@ func TestTextOptions(t *testing.T) {
 	second.Name = "shop-staging"
 	several.Projects = append(several.Projects, second)
 
+	failed := nothingReport()
+	failed.Projects = append(failed.Projects, Project{Name: "blog", Directory: "/srv/blog", Result: ResultError, Failure: "/srv/blog/compose.yaml:3:1: invalid YAML"})
+
 	tests := map[string]struct {
 		report  Report
 		options TextOptions
@@ -70,6 +73,8 @@ func TestTextOptions(t *testing.T) {
 		"color-diff":        {diffReport(), TextOptions{Color: true}},
 		"plan-shown":        {appliedReport(), TextOptions{PlanShown: true}},
 		"several":           {several, TextOptions{}},
+		"failed":            {failed, TextOptions{}},
+		"quiet-failed":      {failed, TextOptions{Quiet: true}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -6,9 +6,7 @@ package state
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -92,38 +90,4 @@ func (s Store) Save(r Record) error {
 		return fmt.Errorf("write record %q: %w", r.Transaction, err)
 	}
 	return nil
-}
-
-// Open returns the transactions of a project that have not ended, oldest first; a record that cannot be read is an error.
-func (s Store) Open(project string) ([]Record, error) {
-	paths, err := filepath.Glob(filepath.Join(s.Dir, "projects", project, "*.json"))
-	if err != nil {
-		return nil, fmt.Errorf("list records: %w", err)
-	}
-	var open []Record
-	for _, path := range paths {
-		record, err := read(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if record.Outcome == "" {
-			open = append(open, record)
-		}
-	}
-	return open, nil
-}
-
-func read(path string) (Record, error) {
-	var record Record
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return record, fmt.Errorf("read record: %w", err)
-	}
-	if err := json.Unmarshal(data, &record); err != nil {
-		return record, fmt.Errorf("decode record %q: %w", path, err)
-	}
-	return record, nil
 }

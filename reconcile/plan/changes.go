@@ -14,14 +14,7 @@ const notByPolicy = "the compose files say so; no policy speaks of it"
 
 // changes lists what differs between the container's environment and its replacement's, sorted by key.
 func changes(in Input, c Container) []Change {
-	next := map[string]*string{}
-	for _, entry := range c.NewEnv {
-		key, value, found := strings.Cut(entry, "=")
-		next[key] = nil
-		if found {
-			next[key] = &value
-		}
-	}
+	next := environment(c.NewEnv)
 	keys := maps.Clone(c.OldEnv)
 	if keys == nil {
 		keys = map[string]*string{}
@@ -37,6 +30,19 @@ func changes(in Input, c Container) []Change {
 		list = append(list, explain(in, c.Service, Change{Sign: sign(had, has), Key: key, Old: old, New: want}))
 	}
 	return list
+}
+
+// environment splits KEY=VALUE entries; a bare KEY has no value.
+func environment(entries []string) map[string]*string {
+	env := map[string]*string{}
+	for _, entry := range entries {
+		key, value, found := strings.Cut(entry, "=")
+		env[key] = nil
+		if found {
+			env[key] = &value
+		}
+	}
+	return env
 }
 
 func explain(in Input, service string, change Change) Change {

@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -24,6 +23,8 @@ type Input struct {
 	Diff func(name string, p Patch) string
 	// Containers are the running containers of the project's services, with what would replace them.
 	Containers []Container
+	// Running are the services that have a running container, those that no policy selects included.
+	Running []string
 	// Blocked, when not empty, holds the whole project: nothing is planned.
 	Blocked []Hold
 	Basis   Basis
@@ -38,6 +39,8 @@ type Container struct {
 	NewEnv  []string
 	OldHash string
 	NewHash string
+	// Touched holds when the patches change what the files give the service.
+	Touched bool
 	// Held says why it cannot be swapped, and Next what helps; empty when it can.
 	Held, Next string
 }
@@ -106,21 +109,6 @@ func compareBool(a, b bool) int {
 	}
 }
 
-func heldFindings(in Input) []Hold {
-	var held []Hold
-	for _, f := range in.Findings {
-		if f.Held == "" || !f.Difference() {
-			continue
-		}
-		object := f.Service + "." + f.Variable
-		if f.Origin != nil && f.Origin.Line > 0 {
-			object += fmt.Sprintf(" (%s:%d)", relative(in.Directory, f.Origin.File), f.Origin.Line)
-		}
-		held = append(held, Hold{Object: object, Reason: f.Held, Next: f.Hint})
-	}
-	return held
-}
-
 func patchSteps(in Input) []Step {
 	patches := slices.SortedFunc(slices.Values(in.Patches), func(a, b Patch) int { return cmp.Compare(a.File, b.File) })
 	steps := make([]Step, 0, len(patches))
@@ -141,7 +129,7 @@ func patchSteps(in Input) []Step {
 // swapSteps returns the swaps in rollout order. The services of one policy go together: when one of them is held the others
 // wait, or the policy would be half applied.
 func swapSteps(in Input) ([]Step, []Hold) {
-	rollout, _ := policy.Strictest(in.Policies)
+	rollout, _ := policy.Strictest(in.Policies) // only its order: the rest is each service's own
 	var due []Container
 	for _, c := range in.Containers {
 		if needsSwap(in, c) {
@@ -155,87 +143,39 @@ func swapSteps(in Input) ([]Step, []Hold) {
 			cmp.Compare(a.Name, b.Name),
 		)
 	})
-	held := directHolds(rollout, due)
+	held := directHolds(in, due)
 	held = append(held, waitingHolds(in, due, held)...)
 	var steps []Step
 	for _, c := range due {
 		if !slices.ContainsFunc(held, func(h Hold) bool { return h.Object == c.Service }) {
-			steps = append(steps, swapStep(in, c, rollout))
+			steps = append(steps, swapStep(in, c))
 		}
 	}
 	return steps, held
 }
 
-// needsSwap reports whether c is stale by a finding, or would be by the patch of a file. A patch that repeats what another
-// layer already gives changes neither the environment nor the hash, and then nothing has to be swapped.
+// needsSwap reports whether c is stale by a finding, or would be by the patch of a file that the project loads. A patch that
+// repeats what another layer already gives changes neither the environment nor the hash, and then nothing has to be swapped.
 func needsSwap(in Input, c Container) bool {
-	patched := false
-	for _, f := range in.Findings {
-		if f.Service != c.Service || f.Held != "" {
-			continue
-		}
-		if f.Verdict == policy.ContainerStale && f.Container == c.ID {
-			return true
-		}
-		patched = patched || f.Fix != nil
-	}
-	if !patched {
-		return false
-	}
-	return c.Held != "" || c.OldHash != c.NewHash || len(changes(in, c)) > 0
+	stale := slices.ContainsFunc(in.Findings, func(f policy.Finding) bool {
+		return f.Verdict == policy.ContainerStale && f.Container == c.ID && f.Service == c.Service && f.Held == ""
+	})
+	return stale || c.Touched && (c.Held != "" || c.OldHash != c.NewHash || len(changes(in, c)) > 0)
 }
 
-func directHolds(rollout policy.Rollout, due []Container) []Hold {
-	var held []Hold
-	for _, c := range due {
-		switch {
-		case c.Held != "":
-			held = append(held, Hold{Object: c.Service, Reason: c.Held, Next: c.Next})
-		case rollout.Strategy == policy.StrategyNever:
-			held = append(held, Hold{Object: c.Service, Reason: "the policy's rollout strategy is Never", Next: "docker compose up -d " + c.Service})
+// serviceRollout joins what the policies of one service say of its swap; those of other services have no say in it.
+func serviceRollout(in Input, service string) (policy.Rollout, []policy.Check) {
+	names := policiesOf(in.Findings, service)
+	var own []policy.Policy
+	var checks []policy.Check
+	for _, p := range in.Policies {
+		if slices.Contains(names, p.Metadata.Name) {
+			own = append(own, p)
+			checks = append(checks, p.Spec.Verify...)
 		}
 	}
-	return held
-}
-
-func waitingHolds(in Input, due []Container, held []Hold) []Hold {
-	services := map[string]bool{}
-	for _, h := range held {
-		services[h.Object] = true
-	}
-	var waiting []Hold
-	for changed := true; changed; {
-		changed = false
-		for _, c := range due {
-			partner := heldPartner(in, c.Service, services)
-			if services[c.Service] || partner == "" {
-				continue
-			}
-			services[c.Service], changed = true, true
-			waiting = append(waiting, Hold{
-				Object: c.Service,
-				Reason: fmt.Sprintf("waits for %s, which the same policy selects and which is held", partner),
-				Next:   "docker compose up -d " + c.Service + " " + partner,
-			})
-		}
-	}
-	return waiting
-}
-
-// heldPartner names a held service that shares a policy with service.
-func heldPartner(in Input, service string, held map[string]bool) string {
-	policies := policiesOf(in.Findings, service)
-	for _, other := range slices.Sorted(maps.Keys(held)) {
-		if other == service {
-			continue
-		}
-		for _, name := range policiesOf(in.Findings, other) {
-			if slices.Contains(policies, name) {
-				return other
-			}
-		}
-	}
-	return ""
+	rollout, _ := policy.Strictest(own)
+	return rollout, checks
 }
 
 func policiesOf(findings []policy.Finding, service string) []string {
@@ -248,9 +188,10 @@ func policiesOf(findings []policy.Finding, service string) []string {
 	return names
 }
 
-func swapStep(in Input, c Container, rollout policy.Rollout) Step {
+func swapStep(in Input, c Container) Step {
 	changed := changes(in, c)
-	step := Step{
+	rollout, _ := serviceRollout(in, c.Service)
+	return Step{
 		ID:          "swap:" + c.Name,
 		Verb:        VerbSwap,
 		Object:      fmt.Sprintf("%s (%s)", c.Service, c.Name),
@@ -263,7 +204,6 @@ func swapStep(in Input, c Container, rollout policy.Rollout) Step {
 			StableFor: time.Duration(rollout.StableFor), Timeout: time.Duration(rollout.Timeout),
 		},
 	}
-	return step
 }
 
 func swapCause(in Input, c Container, changed []Change) string {
@@ -338,13 +278,6 @@ func Describe(c policy.Check) string {
 	default:
 		return "nothing"
 	}
-}
-
-func sortedHolds(held []Hold) []Hold {
-	slices.SortFunc(held, func(a, b Hold) int {
-		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Next, b.Next))
-	})
-	return slices.Compact(held)
 }
 
 func rank(order []string, service string) int {

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,9 +75,16 @@ func input(change func(*Input)) Input {
 		Patches:    []Patch{{File: "/srv/compose.yaml", Keys: []string{"app.SYNC", "beat.SYNC"}}},
 		Diff:       func(name string, _ Patch) string { return "diff of " + name },
 		Containers: []Container{container("beat", nil), container("app", nil)},
+		Running:    []string{"app", "beat"},
 	}
 	if change != nil {
 		change(&in)
+	}
+	for i := range in.Containers {
+		c := &in.Containers[i]
+		c.Touched = c.OldHash != c.NewHash && slices.ContainsFunc(in.Findings, func(f policy.Finding) bool {
+			return f.Service == c.Service && f.Fix != nil
+		})
 	}
 	return in
 }
@@ -177,6 +185,70 @@ held beat: it is paused | docker compose unpause beat
 			`patch compose.yaml <- []
 held app: the policy's rollout strategy is Never | docker compose up -d app
 held beat: the policy's rollout strategy is Never | docker compose up -d beat
+`,
+		},
+		"PatchOfAFileThatTheProjectDoesNotLoad": {
+			"it changes nothing for the running project, however much else differs there",
+			func() Input {
+				in := input(func(in *Input) { in.Findings = []policy.Finding{missing("app"), compliant("app")} })
+				in.Containers[1].Touched = false
+				return in
+			}(),
+			"patch compose.yaml <- []\n",
+		},
+		"NeverElsewhere": {
+			"the strategy of another service's policy has no say",
+			input(func(in *Input) {
+				other := sync(func(s *policy.Spec) { s.Rollout.Strategy = policy.StrategyNever })
+				other.Metadata.Name = "other"
+				db := compliant("db")
+				db.Policy = "other"
+				in.Policies = []policy.Policy{other, sync(func(s *policy.Spec) { s.Verify = nil })}
+				in.Findings, in.Patches = []policy.Finding{stale("app"), db}, nil
+			}),
+			"swap app (shop-app-1) <- [] +SYNC\n",
+		},
+		"CheckThatCannotRun": {
+			"a policy that complies still has checks to pass after the swap, and one of them is not supported",
+			input(func(in *Input) {
+				other := sync(func(s *policy.Spec) { s.Verify = []policy.Check{{Exec: &policy.ExecCheck{Service: "app"}}} })
+				other.Metadata.Name = "other"
+				fine := compliant("app")
+				fine.Policy, fine.Variable = "other", "A"
+				in.Policies = []policy.Policy{other, sync(nil)}
+				in.Findings, in.Patches = []policy.Finding{stale("app"), fine}, nil
+			}),
+			"held app: verify exec is not supported yet | docker compose up -d app\n",
+		},
+		"HeldVariableHoldsTheSwapsOfItsPolicy": {
+			"the policy cannot come to hold, and its checks would undo everything",
+			input(func(in *Input) {
+				f := missing("beat")
+				f.Variable, f.Fix, f.Held, f.Hint = "CHANNEL", nil, "the shell sets it", "unset it"
+				in.Findings, in.Patches = []policy.Finding{stale("app"), f}, nil
+			}),
+			`held app: policy sync cannot hold while beat.CHANNEL is held | mend that first
+held beat.CHANNEL (compose.yaml:3): the shell sets it | unset it
+`,
+		},
+		"CheckOfAServiceThatDoesNotRun": {
+			"a slip in the policy must not cost an outage and a rollback",
+			input(func(in *Input) {
+				in.Policies[0].Spec.Verify = []policy.Check{{Log: &policy.LogCheck{Service: "bat", Pattern: "x"}}}
+				in.Policies[0].Origin = policy.Origin{File: "p.yaml", Line: 1}
+				in.Findings, in.Patches = []policy.Finding{stale("app")}, nil
+			}),
+			`held app: the check "log of bat: a line matching \"x\"" of policy sync cannot pass: service bat has no running container | correct the policy at p.yaml:1
+`,
+		},
+		"CheckOfAVariableThatWillNotBeThere": {
+			"$(CHANNEL) is in no file",
+			input(func(in *Input) {
+				in.Policies[0].Spec.Verify = []policy.Check{{Redis: &policy.RedisCheck{Service: "app", URL: "redis://r", Channel: "$(CHANNEL)"}}}
+				in.Policies[0].Origin = policy.Origin{File: "p.yaml", Line: 1}
+				in.Findings, in.Patches = []policy.Finding{stale("app")}, nil
+			}),
+			`held app: the check "redis from app: at least 0 subscribers on $(CHANNEL)" of policy sync cannot pass: expand $(CHANNEL): the container does not set it | correct the policy at p.yaml:1
 `,
 		},
 		"HeldFinding": {
@@ -300,6 +372,7 @@ func randomInput(t *rapid.T) Input {
 		if rapid.Bool().Draw(t, "same") {
 			c.NewHash, c.NewEnv = c.OldHash, []string{"A=1"}
 		}
+		c.Touched = rapid.Bool().Draw(t, "touched")
 		in.Containers = append(in.Containers, c)
 	}
 	for _, f := range in.Findings {

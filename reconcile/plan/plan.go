@@ -110,6 +110,8 @@ type Hold struct {
 	Object string `json:"object"` // service, file, or project
 	Reason string `json:"reason"`
 	Next   string `json:"next"` // the command or change that helps
+	// Severity is the policy's when one variable is held; empty: it weighs as an error.
+	Severity policy.Severity `json:"severity,omitempty"`
 }
 
 // Result is how a step ended.

@@ -1,0 +1,186 @@
+package policy
+
+// fileCases: what the files say, and what is written into them.
+func fileCases() map[string]evaluationCase {
+	return map[string]evaluationCase{
+		"Compliant": {"file and container are right", policyOf("p", isTrue()), facts(service("app", literal("true"), with("true"))), []string{
+			`app environment Compliant: is "true"`, `app container Compliant: runs with "true"`}},
+		"FileMissing": {"declared in the file that defines the service; whatever the container has is replaced with it", policyOf("p", isTrue()), facts(service("app", nil, running(nil))), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/compose.yml K=${K:-true}]`}},
+		"FileMissingContainerRight": {"the container happens to be right", policyOf("p", isTrue()), facts(service("app", nil, with("true"))), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/compose.yml K=${K:-true}]`}},
+		"FileWrong": {"mended where it stands; a value's dollar is doubled", policyOf("p", Rule{Value: new("a$b")}), facts(service("app", new(in("/shop/override.yml", "x", new("x"))))), []string{
+			`app environment FileWrong: is "x", must be "a$b" [/shop/override.yml K=a$$b]`, `app container NotCreated: no container`}},
+		"BareUnset": {"a bare key that nothing sets is missing", policyOf("p", isTrue()), facts(service("app", &Variable{Bare: true, Layer: LayerEnvironment, Origin: Origin{mainFile, 20, 7}})), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/compose.yml K=${K:-true}]`, `app container NotCreated: no container`}},
+		"EnvFileRight": {"env_file is good enough", policyOf("p", isTrue()), facts(service("app", fromEnvFile("true"))), []string{
+			`app env_file Compliant: is "true"`, `app container NotCreated: no container`}},
+		"EnvFileWrong": {"environment beats env_file", policyOf("p", isTrue()), facts(service("app", fromEnvFile("no"))), []string{
+			`app env_file FileWrong: is "no", must be "true" [/shop/compose.yml K=${K:-true}]`, `app container NotCreated: no container`}},
+		"ServiceHeld": {"the verdict stays", policyOf("p", isTrue()), facts(func() Service {
+			s := service("app", nil)
+			s.Held = "include is not supported yet"
+			return s
+		}()), []string{
+			`app environment FileMissing: is not set, must be "true" [held: include is not supported yet]`, `app container NotCreated: no container`}},
+		"NothingToDeclare": {"can find but not mend", policyOf("p", Rule{Minimum: new(1.0), Maximum: new(30.0)}), facts(service("app", literal("60"))), []string{
+			`app environment FileWrong: is "60", must be between 1 and 30 [held: say what to declare]`, `app container NotCreated: no container`}},
+		"Unsupported": {"a later release's policy is not carried out", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Patch.Target = TargetOverride }), facts(service("app", nil, with("false"))), []string{
+			`app environment FileMissing: is not set, must be "true" [held: patch.target Override is not supported yet]`}},
+		"Never": {"files only", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Rollout.Strategy = StrategyNever }), facts(service("app", literal("true"), with("no"))), []string{
+			`app environment Compliant: is "true"`, `app container ContainerStale: runs with "no", the files say "true" [held: rollout.strategy is Never]`}},
+		"Sensitive": {"no value in a message", policyOf("p", Rule{Value: new("hunter2"), Sensitive: new(true)}), facts(service("app", literal("hunter1"), with("hunter3"))), []string{
+			`app environment FileWrong: is "********", must be "********" [/shop/compose.yml K=hunter2]`}},
+		"PresentEmpty": {"empty is not present", policyOf("p", Rule{Present: true}), facts(service("app", literal(""))), []string{
+			`app environment FileWrong: is "", must be set and not empty [held: say what to declare]`, `app container NotCreated: no container`}},
+		"AllowEmpty": {"unless it is", policyOf("p", Rule{Present: true, AllowEmpty: true}), facts(service("app", literal(""))), []string{
+			`app environment Compliant: is ""`, `app container NotCreated: no container`}},
+		"AllowImage": {"the image's ENV is enough", policyOf("p", Rule{Present: true, AllowImage: true}), facts(service("app", nil, func() Container {
+			c := with("x")
+			c.ImageEnv = map[string]string{"K": "x"}
+			return c
+		}())), []string{
+			`app environment Compliant: is left to the image`, `app container Compliant: runs with "x"`}},
+		"ImageNotAllowed": {"without allowImage the file must say it", policyOf("p", Rule{Present: true, Declare: new("y")}), facts(service("app", nil, func() Container {
+			c := with("x")
+			c.ImageEnv = map[string]string{"K": "x"}
+			return c
+		}())), []string{
+			`app environment FileMissing: is not set, must be set and not empty [/shop/compose.yml K=y]`}},
+		"Ignored": {"the label takes it out", policyOf("p", isTrue()), facts(Service{Name: "app", Labels: map[string]string{IgnoreLabel: "true"}}), nil},
+	}
+}
+
+// overrideCases: right by its text, made wrong from outside.
+func overrideCases() map[string]evaluationCase {
+	return map[string]evaluationCase{
+		"Overridden": {"right by its text", policyOf("p", isTrue()), func() Facts {
+			f := facts(service("app", new(in(mainFile, "${K:-true}", new("false"))), with("false")))
+			f.Environment = shell("false")
+			return f
+		}(), []string{
+			`app environment OverriddenByEnvironment: is "false" because K is "false" in the shell, must be "true" [held: the value comes from outside the compose files]`}},
+		"OverriddenBare": {"a bare key takes the shell's", policyOf("p", isTrue()), func() Facts {
+			f := facts(service("app", &Variable{Value: new("0"), Bare: true, Layer: LayerEnvironment, Origin: Origin{mainFile, 20, 7}}))
+			f.Environment = shell("0")
+			return f
+		}(), []string{
+			`app environment OverriddenByEnvironment: is "0" because K is "0" in the shell, must be "true" [held: the value comes from outside the compose files]`,
+			`app container NotCreated: no container`}},
+		"OverriddenBeforeWritten": {"what would be written does not help", policyOf("p", isTrue()), func() Facts {
+			f := facts(service("app", nil))
+			f.Environment = shell("false")
+			return f
+		}(), []string{
+			`app environment OverriddenByEnvironment: is not set and would not comply because K is "false" in the shell, must be "true" [held: the value comes from outside the compose files]`,
+			`app container NotCreated: no container`}},
+		"EnvFileLiteral": {"text that is not interpolated is wrong by itself, whatever the shell has", policyOf("p", isTrue()), func() Facts {
+			f := facts(service("app", &Variable{Value: new("${K:-true}"), Text: "${K:-true}", Literal: true, Layer: LayerEnvFile, Origin: Origin{"/shop/app.env", 3, 1}}))
+			f.Environment = shell("true")
+			return f
+		}(), []string{
+			`app env_file FileWrong: is "${K:-true}", must be "true" [/shop/compose.yml K=${K:-true}]`, `app container NotCreated: no container`}},
+		"EnvFileInterpolated": {"text that is interpolated is overridden", policyOf("p", isTrue()), func() Facts {
+			f := facts(service("app", &Variable{Value: new("no"), Text: "${K:-true}", Layer: LayerEnvFile, Origin: Origin{"/shop/app.env", 3, 1}}))
+			f.Environment = shell("no")
+			return f
+		}(), []string{
+			`app env_file OverriddenByEnvironment: is "no" because K is "no" in the shell, must be "true" [held: the value comes from outside the compose files]`,
+			`app container NotCreated: no container`}},
+	}
+}
+
+// containerCases: what runs, compared with what the files say.
+func containerCases() map[string]evaluationCase {
+	return map[string]evaluationCase{
+		"ContainerStale": {"files right, container old", policyOf("p", isTrue()), facts(service("app", literal("true"), with("false"))), []string{
+			`app environment Compliant: is "true"`, `app container ContainerStale: runs with "false", the files say "true"`}},
+		"ContainerOtherThanFile": {"both satisfy the rule, but the container is not what the file says", policyOf("p", Rule{Minimum: new(1.0)}), facts(service("app", literal("5"), with("6"))), []string{
+			`app environment Compliant: is "5"`, `app container ContainerStale: runs with "6", the files say "5"`}},
+		"BareInContainer": {"a bare key is unset", policyOf("p", isTrue()), facts(service("app", literal("true"), running(map[string]*string{"K": nil}))), []string{
+			`app environment Compliant: is "true"`, `app container ContainerStale: runs without it, the files say "true"`}},
+		"Forbidden": {"removing is a person's", policyOf("p", Rule{Absent: true}), facts(service("app", literal("x"), with("x"))), []string{
+			`app environment Forbidden: is "x", must not be set [held: removing a variable is not supported yet]`}},
+		"AbsentStale": {"the file is rid of it, the container not yet", policyOf("p", Rule{Absent: true}), facts(service("app", nil, with("x"))), []string{
+			`app environment Compliant: is not set`, `app container ContainerStale: runs with "x", must not be set`}},
+		"AbsentFromImage": {"a swap would bring it back", policyOf("p", Rule{Absent: true}), facts(service("app", nil, func() Container {
+			c := with("x")
+			c.ImageEnv = map[string]string{"K": "x"}
+			return c
+		}())), []string{
+			`app environment Compliant: is not set`, `app image Forbidden: runs with "x" from its image, must not be set [held: removing a variable is not supported yet]`}},
+		"NotCreated": {"a stopped container is left alone", policyOf("p", isTrue()), facts(service("app", literal("true"), exited())), []string{
+			`app environment Compliant: is "true"`, `app container NotCreated: shop-app-2 is exited`}},
+		"Unreachable": {"containers are compared, nothing is swapped", policyOf("p", isTrue()), func() Facts {
+			f := facts(Service{Name: "app", Containers: []Container{with("false")}})
+			f.FilesUnreachable = "no file here"
+			return f
+		}(), []string{
+			`app environment FilesUnreachable: no compose file can be read, must be "true" [held: no file here]`,
+			`app container ContainerStale: runs with "false", must be "true" [held: no file here]`}},
+		"UnreachableSame": {"without files the running containers are the sides", policyOf("p", Rule{SameAcrossServices: true}), func() Facts {
+			f := facts(Service{Name: "app", Containers: []Container{with("a")}}, Service{Name: "beat", Containers: []Container{with("b"), exited()}})
+			f.FilesUnreachable = "no file here"
+			return f
+		}(), []string{
+			`app environment FilesUnreachable: no compose file can be read, must be set [held: no file here]`,
+			`app container ContainerStale: runs with "a", must be the same in every selected service: app "a", beat "b" [held: no file here]`,
+			`beat environment FilesUnreachable: no compose file can be read, must be set [held: no file here]`,
+			`beat container NotCreated: shop-app-2 is exited`,
+			`beat container ContainerStale: runs with "b", must be the same in every selected service: app "a", beat "b" [held: no file here]`}},
+	}
+}
+
+// patchFilesCases: files that must each declare the variable.
+func patchFilesCases() map[string]evaluationCase {
+	return map[string]evaluationCase{
+		"EnvFileNotExplicit": {"patch.files asks for the key itself", policyOf("p", isTrue(), patching("compose.yml")), facts(service("app", fromEnvFile("true"))), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/compose.yml K=${K:-true}]`, `app container NotCreated: no container`}},
+		"PatchFiles": {"every named file must say it, loaded or not", policyOf("p", isTrue(), patching("compose.yml", "./compose.dev.yml", "other.yml")), facts(func() Service {
+			s := service("app", literal("true"))
+			s.Definitions = append(s.Definitions, Definition{File: devFile, Service: Origin{devFile, 4, 3}})
+			return s
+		}()), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/compose.dev.yml K=${K:-true}]`, `app environment Compliant: is "true"`, `app container NotCreated: no container`}},
+		"PatchFilesLaterWins": {"a file that is not named wins with a wrong value", policyOf("p", isTrue(), patching("compose.yml")), facts(func() Service {
+			s := service("app", literal("true"))
+			s.Resolved["K"] = in("/shop/zz.yml", "no", new("no"))
+			return s
+		}()), []string{
+			`app environment Compliant: is "true"`, `app environment FileWrong: is "no", must be "true" [/shop/zz.yml K=${K:-true}]`, `app container NotCreated: no container`}},
+		"ForeignRight": {"a service that only a listed file defines is judged by that file alone", policyOf("p", isTrue(), patching("compose.dev.yml")), facts(foreign("app", "true")), []string{
+			`app environment Compliant: is "true"`}},
+		"ForeignWrong": {"and mended there", policyOf("p", isTrue(), patching("compose.dev.yml")), facts(foreign("app", "no")), []string{
+			`app environment FileWrong: is "no", must be "true" [/shop/compose.dev.yml K=${K:-true}]`}},
+		"ForeignMissing": {"and declared there", policyOf("p", isTrue(), patching("compose.dev.yml")), facts(foreign("app")), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/compose.dev.yml K=${K:-true}]`}},
+		"ForeignRunning": {"a container that another up left is told of", policyOf("p", isTrue(), patching("compose.dev.yml")), facts(func() Service {
+			s := foreign("app", "true")
+			s.Containers = []Container{with("no")}
+			return s
+		}()), []string{
+			`app environment Compliant: is "true"`, `app container ContainerStale: runs with "no", must be "true"`}},
+		"ForeignSame": {"it is no side of the project's own", policyOf("p", Rule{SameAcrossServices: true, Declare: new("b")}, patching("compose.dev.yml")), facts(service("app", literal("a")), foreign("dev", "b")), []string{
+			`app environment Compliant: is "a"`, `app container NotCreated: no container`, `dev environment Compliant: is "b"`}},
+	}
+}
+
+// sameCases: services that have to agree.
+func sameCases() map[string]evaluationCase {
+	return map[string]evaluationCase{
+		"SameHeld": {"which side is right?", policyOf("p", Rule{SameAcrossServices: true}), facts(service("app", literal("a")), service("beat", literal("b"))), []string{
+			`app environment FileWrong: is "a", must be the same in every selected service: app "a", beat "b" [held: which side is right?]`, `app container NotCreated: no container`,
+			`beat environment FileWrong: is "b", must be the same in every selected service: app "a", beat "b" [held: which side is right?]`, `beat container NotCreated: no container`}},
+		"SameDeclare": {"all sides are set to what declare says", policyOf("p", Rule{SameAcrossServices: true, Declare: new("${K:-b}")}), facts(service("app", literal("a"), with("a")), service("beat", literal("b"))), []string{
+			`app environment FileWrong: is "a", must be "b" in every selected service [/shop/compose.yml K=${K:-b}]`,
+			`beat environment Compliant: is "b"`, `beat container NotCreated: no container`}},
+		"SameAgree": {"agreement on another value than declare is agreement", policyOf("p", Rule{SameAcrossServices: true, Declare: new("b")}), facts(service("app", literal("a")), service("beat", literal("a"))), []string{
+			`app environment Compliant: is "a"`, `app container NotCreated: no container`, `beat environment Compliant: is "a"`, `beat container NotCreated: no container`}},
+		"SameByEnvironment": {"sides that resolve to one value agree, although one is written out and another shell may part them", policyOf("p", Rule{SameAcrossServices: true, Declare: new("${K:-three}")}), func() Facts {
+			f := facts(service("app", literal("two")), service("beat", new(in(mainFile, "${K:-three}", new("two")))))
+			f.Environment = shell("two")
+			return f
+		}(), []string{
+			`app environment Compliant: is "two"`, `app container NotCreated: no container`, `beat environment Compliant: is "two"`, `beat container NotCreated: no container`}},
+	}
+}

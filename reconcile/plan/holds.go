@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/composure-dev/composure/policy"
+)
+
+func heldFindings(in Input) []Hold {
+	var held []Hold
+	inFiles := map[string]bool{}
+	for _, f := range in.Findings {
+		key := f.Policy + "/" + f.Service + "/" + f.Variable
+		if f.Held == "" || !f.Difference() || f.Layer == policy.LayerContainer && inFiles[key] {
+			continue // what keeps the file from being mended keeps the container as well: it is said once
+		}
+		inFiles[key] = true
+		object := f.Service + "." + f.Variable
+		if f.Origin != nil && f.Origin.Line > 0 {
+			object += fmt.Sprintf(" (%s:%d)", relative(in.Directory, f.Origin.File), f.Origin.Line)
+		}
+		held = append(held, Hold{Object: object, Reason: f.Held, Next: f.Hint, Severity: f.Severity})
+	}
+	return held
+}
+
+func directHolds(in Input, due []Container) []Hold {
+	var held []Hold
+	for _, c := range due {
+		rollout, checks := serviceRollout(in, c.Service)
+		up := "docker compose up -d " + c.Service
+		switch unsupported := policy.Unsupported(rollout.Strategy, checks); {
+		case c.Held != "":
+			held = append(held, Hold{Object: c.Service, Reason: c.Held, Next: c.Next})
+		case rollout.Strategy == policy.StrategyNever:
+			held = append(held, Hold{Object: c.Service, Reason: "the policy's rollout strategy is Never", Next: up})
+		case unsupported != "":
+			held = append(held, Hold{Object: c.Service, Reason: unsupported, Next: up})
+		default:
+			held = append(held, doomed(in, c.Service)...)
+		}
+	}
+	return held
+}
+
+// doomed holds a service that a policy selects which cannot come to hold whatever is swapped: a variable of it is held, or a check
+// asks for what will not be there. Its checks could only fail, and undo everything.
+func doomed(in Input, service string) []Hold {
+	var held []Hold
+	names := policiesOf(in.Findings, service)
+	for _, f := range in.Findings {
+		if f.Held != "" && f.Difference() && slices.Contains(names, f.Policy) {
+			held = append(held, Hold{
+				Object: service,
+				Reason: fmt.Sprintf("policy %s cannot hold while %s.%s is held", f.Policy, f.Service, f.Variable),
+				Next:   "mend that first",
+			})
+			break
+		}
+	}
+	for _, p := range in.Policies {
+		if !slices.Contains(names, p.Metadata.Name) {
+			continue
+		}
+		for _, check := range p.Spec.Verify {
+			if reason := unaskable(in, check); reason != "" {
+				held = append(held, Hold{
+					Object: service,
+					Reason: fmt.Sprintf("the check %q of policy %s cannot pass: %s", Describe(check), p.Metadata.Name, reason),
+					Next:   fmt.Sprintf("correct the policy at %s:%d", p.Origin.File, max(check.Origin.Line, p.Origin.Line)),
+				})
+			}
+		}
+	}
+	return held
+}
+
+// unaskable says why a check cannot pass in the environment that the containers will have.
+func unaskable(in Input, check policy.Check) string {
+	var service string
+	var texts []string
+	switch {
+	case check.Redis != nil:
+		service, texts = check.Redis.Service, []string{check.Redis.URL, check.Redis.Channel}
+	case check.Log != nil:
+		service = check.Log.Service
+	default:
+		return ""
+	}
+	i := slices.IndexFunc(in.Containers, func(c Container) bool { return c.Service == service })
+	if i < 0 {
+		if slices.Contains(in.Running, service) {
+			return ""
+		}
+		return "service " + service + " has no running container"
+	}
+	env := environment(in.Containers[i].NewEnv)
+	for _, text := range texts {
+		if _, err := policy.Expand(text, env); err != nil && in.Containers[i].Held == "" {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+func waitingHolds(in Input, due []Container, held []Hold) []Hold {
+	services := map[string]bool{}
+	for _, h := range held {
+		services[h.Object] = true
+	}
+	var waiting []Hold
+	for changed := true; changed; {
+		changed = false
+		for _, c := range due {
+			partner := heldPartner(in, c.Service, services)
+			if services[c.Service] || partner == "" {
+				continue
+			}
+			services[c.Service], changed = true, true
+			waiting = append(waiting, Hold{
+				Object: c.Service,
+				Reason: fmt.Sprintf("waits for %s, which the same policy selects and which is held", partner),
+				Next:   "docker compose up -d " + c.Service + " " + partner,
+			})
+		}
+	}
+	return waiting
+}
+
+// heldPartner names a held service that shares a policy with service.
+func heldPartner(in Input, service string, held map[string]bool) string {
+	policies := policiesOf(in.Findings, service)
+	for _, other := range slices.Sorted(maps.Keys(held)) {
+		if other == service {
+			continue
+		}
+		for _, name := range policiesOf(in.Findings, other) {
+			if slices.Contains(policies, name) {
+				return other
+			}
+		}
+	}
+	return ""
+}
+
+func sortedHolds(held []Hold) []Hold {
+	slices.SortFunc(held, func(a, b Hold) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Next, b.Next), cmp.Compare(a.Severity, b.Severity))
+	})
+	return slices.Compact(held)
+}
