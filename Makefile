@@ -22,8 +22,9 @@ race: ## every test once, under the race detector; engine tests skip themselves 
 engine-test: ## only the packages that test on a Docker Engine; red without one
 	COMPOSURE_REQUIRE_ENGINE=1 scripts/test.sh $(ENGINE_TESTS)
 
-lint: tools ## formatting, go vet and the house rules of .golangci.yml
+lint: tools ## formatting, a tidy go.mod, go vet and the house rules of .golangci.yml
 	@unformatted=$$(gofmt -s -l $(PACKAGES)); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	go mod tidy -diff
 	go vet ./...
 	"$$(scripts/golangci-lint.sh)" run ./...
 

@@ -241,12 +241,13 @@ func stale(planned report.Report, saved []byte) error {
 		return err
 	}
 	type printed struct {
-		Kind string `json:"kind"`
-		Plan any    `json:"plan"`
+		Kind    string      `json:"kind"`
+		Command report.Verb `json:"command"`
+		Plan    any         `json:"plan"`
 	}
 	var was, is printed
-	if err := json.Unmarshal(saved, &was); err != nil || was.Kind != "Report" {
-		return hint.Wrap(errors.New("the saved plan is not a report"), "make one with: composure diff -o json")
+	if err := json.Unmarshal(saved, &was); err != nil || was.Kind != report.Kind || was.Command != report.VerbDiff {
+		return hint.Wrap(errors.New("the saved plan is not a report of composure diff"), "make one with: composure diff -o json")
 	}
 	if err := json.Unmarshal(now.Bytes(), &is); err != nil {
 		return fmt.Errorf("decode the plan: %w", err)

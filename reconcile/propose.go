@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -112,8 +113,7 @@ func candidate(snap, after Snapshot, service string, c engine.Container) plan.Co
 		Service: service, ID: c.ID, Name: c.CleanName(), OldEnv: c.Env(), OldHash: c.Label(engine.LabelConfigHash),
 		Touched: touched(snap.Project, after.Project, service),
 	}
-	if reason := heldContainer(snap, service, c); reason != "" {
-		candidate.Held, candidate.Next = reason, "docker compose up -d "+service
+	if candidate.Held, candidate.Next = heldContainer(snap, service, c); candidate.Held != "" {
 		return candidate
 	}
 	replacement, err := snap.Project.Replace(compose.ReplaceQuestion{
@@ -143,27 +143,31 @@ func touched(before, after *compose.Project, service string) bool {
 	return len(was) != len(is)
 }
 
-func heldContainer(snap Snapshot, service string, c engine.Container) string {
+// heldContainer says why a container cannot be swapped, and the command that brings it to what the files say all the same. Where
+// others hang on the container it is for the whole project: compose then sees to them too.
+func heldContainer(snap Snapshot, service string, c engine.Container) (reason, next string) {
+	const project = "docker compose up -d"
+	alone := project + " " + service
 	if snap.Project == nil {
-		return "the compose files are unreachable: " + snap.Unreachable
+		return "the compose files are unreachable: " + snap.Unreachable, project
 	}
 	own, found := snap.Project.Services[service]
 	if !found {
-		return "no compose file of the project defines this service"
+		return "no compose file of the project defines this service", "define it in a compose file, or remove container " + c.CleanName()
 	}
-	if reason := engine.Supported(c, snap.Engine); reason != "" {
-		return reason
+	if c.State.Paused {
+		return "it is paused", "docker compose unpause " + service
 	}
-	if reason := snap.heldImage(c); reason != "" {
-		return reason
+	if reason := cmp.Or(engine.Supported(c, snap.Engine), snap.heldImage(c)); reason != "" {
+		return reason, alone
 	}
 	if dependents := engine.Dependents(c, snap.All); len(dependents) > 0 {
-		return fmt.Sprintf("container %s shares its namespaces or volumes by name, which is not supported yet", dependents[0].CleanName())
+		return fmt.Sprintf("container %s shares its namespaces or volumes, which is not supported yet", dependents[0].CleanName()), project
 	}
 	if n := len(snap.Containers[service]); n > 1 {
-		return fmt.Sprintf("it has %d containers; more than one replica is not supported yet", n)
+		return fmt.Sprintf("it has %d containers; more than one replica is not supported yet", n), alone
 	}
-	return own.SwapHeld
+	return own.SwapHeld, project
 }
 
 func unprovable(err error) string {
