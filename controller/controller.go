@@ -199,7 +199,7 @@ func (c Config) project(item item) report.Project {
 	project := report.Project{
 		Name: p.Snapshot.Name, Directory: p.Snapshot.Directory, Findings: p.Findings, Plan: p.Plan,
 		Result: judge(p), Warnings: slices.Clone(p.Snapshot.Warnings),
-		Sensitive: reconcile.Sensitive(p.All), Secrets: p.Secrets(),
+		Sensitive: reconcile.Sensitive(p.All), Secrets: p.Secrets(), Base: c.base(p.Snapshot.Directory),
 	}
 	if p.Snapshot.Project != nil {
 		for _, file := range p.Snapshot.Project.Files {
@@ -221,6 +221,16 @@ func (c Config) project(item item) report.Project {
 		}
 	}
 	return project
+}
+
+// base is the folder that paths are printed relative to: where the command runs, when the project lies there or below. A path can
+// then be clicked, and a patch applied, right there.
+func (c Config) base(directory string) string {
+	relative, err := filepath.Rel(c.Project.Directory, directory)
+	if err != nil || !filepath.IsLocal(relative) {
+		return ""
+	}
+	return c.Project.Directory
 }
 
 func judge(p reconcile.Proposal) report.Result {

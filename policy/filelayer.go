@@ -55,7 +55,7 @@ func (q *question) unreachable(c *claim) Finding {
 	f.Verdict = FilesUnreachable
 	f.Message = "no compose file can be read, " + c.want()
 	f.Held = q.facts.FilesUnreachable
-	f.Hint = "run composure where the project's compose files are, or name them with --file"
+	f.Hint = "run composure where the project's compose files are, or allow their folder with --allow-root"
 	return f
 }
 

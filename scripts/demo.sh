@@ -134,7 +134,7 @@ mend() {
   [[ $(containers) == "$before" ]] || fail "diff touched a container"
 
   step "MENDING IT: composure apply"
-  local abridge='/^service /,/^$/d; /^checks, /,/^$/d; /^files$/,/^outcomes$/c\          | (the plan, as above)'
+  local abridge='/^service /,/^Plan: /c\          | (the plan, as above)'
   run 0 "$composure" apply --yes --policy policy.yaml -f compose.yaml -p "$project" --state-dir ../state
   note "before:"
   while read -r line; do note "  $line"; done <<<"$before"

@@ -20,7 +20,8 @@ import (
 const applyExample = `  composure apply                                 # shows the diff and asks
   composure apply --yes                           # without a terminal: in CI, in a script
   composure apply --files-only --yes              # patch the files, touch no container
-  composure diff -o json > plan.json && composure apply --plan plan.json --yes`
+  composure diff -o json > plan.json              # exits with 1 when something differs: join them with ;
+  composure apply --plan plan.json --yes          # that plan, or nothing`
 
 // applyFlags are apply's own.
 type applyFlags struct {
@@ -29,8 +30,8 @@ type applyFlags struct {
 	dryRun    bool
 	plan      string
 	yes       bool
-	// shown is set once the person has seen the plan.
-	shown bool
+	// shown is set once the plan stands where the report will stand, and declined once a person has said no to it.
+	shown, declined bool
 }
 
 func newApply(in invocation) *cobra.Command {
@@ -49,17 +50,25 @@ func newApply(in invocation) *cobra.Command {
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "the same as: composure diff")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "do what this report of diff -o json says, or nothing when it is stale")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask; needed without a terminal")
-	f.register(cmd, formatText, formatJSON)
+	f.registerAll(cmd)
+	f.register(cmd, formatText, formatJSON, formatPatch)
+	validate := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if f.format == formatPatch && !f.dryRun {
+			return usage(cmd, errors.New("--output patch writes nothing, so it goes with --dry-run only"), "")
+		}
+		return validate(cmd, args)
+	}
 	return cmd
 }
 
 func (f *applyFlags) run(ctx context.Context, in invocation) error {
-	options := controller.ApplyOptions{FilesOnly: f.filesOnly, Progress: f.progress(in)}
-	if !f.yes {
-		if !isTerminal(in.stdin) || !isTerminal(in.stderr) {
-			return hint.Wrap(errors.New("apply asks before it changes anything, and there is no terminal to ask on"), "add --yes, or look first: composure diff")
-		}
-		options.Confirm = func(planned report.Report) (bool, error) { return f.confirm(ctx, in, planned) }
+	options := controller.ApplyOptions{
+		FilesOnly: f.filesOnly, Progress: f.progress(in),
+		Confirm: func(planned report.Report) (bool, error) { return f.confirm(ctx, in, planned) },
+	}
+	if !f.yes && (!isTerminal(in.stdin) || !isTerminal(in.stderr)) {
+		return hint.Wrap(errors.New("apply asks before it changes anything, and there is no terminal to ask on"), "add --yes, or look first: composure diff")
 	}
 	// Records hold secrets, so they are not left wherever the command happens to run.
 	if f.stateDir == "" && !filepath.IsAbs(f.records(in)) {
@@ -81,26 +90,54 @@ func (f *applyFlags) tell(in invocation, result report.Report, err error) error 
 	if err != nil && len(result.Projects) == 0 {
 		return err
 	}
+	if f.declined && f.format == formatText {
+		if _, err := fmt.Fprintln(in.stdout, "declined: nothing was changed"); delivered(err) != nil {
+			return err
+		}
+		return status(exitDeclined)
+	}
 	text := f.textOptions(in, in.stdout)
-	text.PlanShown = f.shown && isTerminal(in.stdout)
+	text.PlanShown = f.shown
 	if printed := f.print(in, result, text); err == nil {
 		return printed
 	}
 	return err
 }
 
+// progress tells of each step on stderr. However quiet, it tells how to undo a swap by hand: once the process has died it cannot.
 func (f *applyFlags) progress(in invocation) func(string) {
-	if f.quiet {
-		return func(string) {}
+	return func(line string) {
+		if !f.quiet || strings.HasPrefix(line, "swapping ") {
+			fmt.Fprintln(in.stderr, line)
+		}
 	}
-	return func(line string) { fmt.Fprintln(in.stderr, line) }
 }
 
-// confirm shows the plan and asks. The answer is no unless it is yes.
+// confirm shows the plan and, without --yes, asks. The answer is no unless it is yes.
 func (f *applyFlags) confirm(ctx context.Context, in invocation, planned report.Report) (bool, error) {
+	if f.yes {
+		return f.announce(in, planned)
+	}
+	proceed, err := f.ask(ctx, in, planned)
+	f.shown, f.declined = isTerminal(in.stdout), err == nil && !proceed
+	return proceed, err
+}
+
+// announce shows the plan where the report will stand. A reader that has left does not keep it from being carried out.
+func (f *applyFlags) announce(in invocation, planned report.Report) (bool, error) {
+	if f.quiet || f.format != formatText {
+		return true, nil
+	}
 	f.shown = true
+	options := f.textOptions(in, in.stdout)
+	options.Announced = true
+	err := delivered(report.Text(in.stdout, planned, options))
+	return err == nil, err
+}
+
+func (f *applyFlags) ask(ctx context.Context, in invocation, planned report.Report) (bool, error) {
 	options := f.textOptions(in, in.stderr)
-	options.Quiet = false
+	options.Quiet, options.Announced = false, true
 	if err := report.Text(in.stderr, planned, options); err != nil {
 		return false, err
 	}

@@ -8,7 +8,8 @@ import (
 
 const checkExample = `  composure check                                        # the project of this folder, policies in composure/
   composure check -P policy.yaml -f compose.yaml         # in CI: exit code 1 when a file is wrong
-  composure check --fail-on warning -o json`
+  composure check --fail-on warning -o json
+  composure check -o patch -f deploy/compose.yaml | git apply     # from where you stand`
 
 func newCheck(in invocation) *cobra.Command {
 	var f flags

@@ -11,7 +11,7 @@ import (
 const diffExample = `  composure diff                                  # what would apply do?
   composure diff --all -P /etc/composure          # in every running project
   composure diff -o json > plan.json              # for: composure apply --plan plan.json
-  composure diff -o patch | git apply             # the files only`
+  composure diff -o patch | git apply             # the files only, from where you stand`
 
 func newDiff(in invocation) *cobra.Command {
 	var f flags
@@ -20,6 +20,7 @@ func newDiff(in invocation) *cobra.Command {
 		Short: "Show what apply would change in files and containers; writes nothing",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runDiff(cmd.Context(), in, &f) },
 	}
+	f.registerAll(cmd)
 	f.register(cmd, formatText, formatJSON, formatPatch)
 	return cmd
 }

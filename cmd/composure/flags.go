@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/composure-dev/composure/controller"
 	"github.com/composure-dev/composure/internal/compose"
-	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 )
@@ -37,7 +35,7 @@ type flags struct {
 	format     string
 	failOn     string
 	quiet      bool
-	verbose    int
+	verbose    bool
 }
 
 func (f *flags) register(cmd *cobra.Command, formats ...string) {
@@ -49,7 +47,6 @@ func (f *flags) register(cmd *cobra.Command, formats ...string) {
 	set.StringVar(&f.project.ProjectDirectory, "project-directory", "", "project directory (default: that of the first compose file)")
 	set.StringArrayVar(&f.project.EnvFiles, "env-file", nil, "env file for interpolation, repeatable (default: .env)")
 	set.StringArrayVar(&f.project.Profiles, "profile", nil, "profile to turn on, repeatable")
-	set.BoolVar(&f.all, "all", false, "every running project of the engine")
 	set.StringArrayVar(&f.services, "service", nil, "only this service, repeatable")
 	set.StringArrayVar(&f.allowRoots, "allow-root", nil, "further folder in which files may be read by label and written, repeatable")
 	set.StringVar(&f.stateDir, "state-dir", "", "folder for records of changes (default: /var/lib/composure as root, else $XDG_STATE_HOME/composure)")
@@ -57,9 +54,14 @@ func (f *flags) register(cmd *cobra.Command, formats ...string) {
 	set.StringVarP(&f.format, "output", "o", formatText, "output format: "+strings.Join(formats, ", "))
 	set.StringVar(&f.failOn, "fail-on", string(policy.SeverityError), "least severity that makes a difference exit with 1: error, warning")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "print only what differs, one per line")
-	set.CountVarP(&f.verbose, "verbose", "v", "list what complies too, and log to stderr; -vv logs more")
+	set.BoolVarP(&f.verbose, "verbose", "v", false, "list what complies too; apply also logs each finished step to stderr")
 	set.BoolP("help", "h", false, "show this help")
 	cmd.PreRunE = func(*cobra.Command, []string) error { return f.validate(cmd, formats) }
+}
+
+// registerAll is for the verbs that ask an engine.
+func (f *flags) registerAll(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.all, "all", false, "every running project of the engine; its policies are those of --policy")
 }
 
 func (f *flags) validate(cmd *cobra.Command, formats []string) error {
@@ -69,7 +71,7 @@ func (f *flags) validate(cmd *cobra.Command, formats []string) error {
 		return usage(cmd, fmt.Errorf("--output %q: must be one of %s", f.format, strings.Join(formats, ", ")), "")
 	case !slices.Contains(severities, f.failOn):
 		return usage(cmd, fmt.Errorf("--fail-on %q: must be one of %s", f.failOn, strings.Join(severities, ", ")), "")
-	case f.quiet && f.verbose > 0:
+	case f.quiet && f.verbose:
 		return usage(cmd, errors.New("--quiet and --verbose exclude each other"), "")
 	case f.all && (len(f.project.Files) > 0 || f.project.Name != ""):
 		return usage(cmd, errors.New("--all and a project of your own (--file, --project-name) exclude each other"), "")
@@ -87,17 +89,6 @@ func (f *flags) config(in invocation) controller.Config {
 	}
 }
 
-// openEngine finds the engine as the docker command does.
-func (in invocation) openEngine(context.Context) (controller.Engine, error) {
-	client, err := engine.Open(engine.ClientOptions{
-		Host: in.getenv("DOCKER_HOST"), Context: in.getenv("DOCKER_CONTEXT"), ConfigDir: in.getenv("DOCKER_CONFIG"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return client, nil
-}
-
 // records is the folder that holds the records of changes.
 func (f *flags) records(in invocation) string {
 	if f.stateDir != "" {
@@ -107,12 +98,16 @@ func (f *flags) records(in invocation) string {
 }
 
 func (f *flags) log(in invocation) logr.Logger {
-	if f.verbose == 0 {
+	if !f.verbose {
 		return logr.Discard()
 	}
-	level := slog.LevelInfo
-	if f.verbose > 1 {
-		level = slog.LevelDebug
+	return logr.FromSlogHandler(slog.NewTextHandler(in.stderr, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: plainLevel}))
+}
+
+// plainLevel names what logr calls V(1), which slog would call DEBUG+3.
+func plainLevel(_ []string, a slog.Attr) slog.Attr {
+	if level, ok := a.Value.Any().(slog.Level); ok && a.Key == slog.LevelKey && level < slog.LevelInfo {
+		a.Value = slog.AnyValue(slog.LevelDebug)
 	}
-	return logr.FromSlogHandler(slog.NewTextHandler(in.stderr, &slog.HandlerOptions{Level: level}))
+	return a
 }

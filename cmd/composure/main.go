@@ -14,12 +14,14 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/policy"
 )
 
 // The build stamps these with -ldflags "-X main.version=...". Without, the module's own build information is shown.
@@ -28,6 +30,7 @@ var version, commit, date string
 // The exit codes. 0, 1, 3 and 4 are a report's, see report.ExitCode.
 const (
 	exitOK          = 0
+	exitDeclined    = 1
 	exitError       = 2
 	exitInterrupted = 130
 )
@@ -86,6 +89,9 @@ func (in invocation) conclude(err error) int {
 	case errors.Is(err, context.Canceled):
 		in.say("interrupted")
 		return exitInterrupted
+	case errors.Is(err, engine.ErrUnreachable):
+		in.say(unreachable(err), hints(err)...)
+		return exitError
 	}
 	in.say(err.Error(), hints(err)...)
 	return exitError
@@ -95,6 +101,7 @@ func (in invocation) conclude(err error) int {
 func hints(err error) []string {
 	own := hint.Of(err)
 	parse, isParse := errors.AsType[*compose.ParseError](err)
+	problems, isPolicy := errors.AsType[policy.Problems](err)
 	switch {
 	case len(own) > 0:
 		return own
@@ -102,6 +109,8 @@ func hints(err error) []string {
 		return []string{parse.Hint}
 	case isParse:
 		return []string{"correct the file; docker compose config -q shows what compose itself says of it"}
+	case isPolicy && !slices.ContainsFunc(problems, func(p policy.Problem) bool { return p.Hint != "" }):
+		return []string{"correct the policy there or in the lines just above"}
 	case errors.Is(err, compose.ErrNoComposeFile):
 		return []string{"name one with --file, or go to the project's folder"}
 	case errors.Is(err, engine.ErrUnreachable):
@@ -110,6 +119,8 @@ func hints(err error) []string {
 		return []string{"Composure needs Docker 20.10 or newer"}
 	case errors.Is(err, fs.ErrNotExist):
 		return []string{"check the paths given with --file, --env-file and --policy"}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return []string{"give this user access to it, or run composure as one who has it"}
 	default:
 		return nil
 	}

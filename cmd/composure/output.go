@@ -54,7 +54,7 @@ func (f *flags) render(in invocation, r report.Report, o report.TextOptions) err
 
 // textOptions suit the stream that the text goes to.
 func (f *flags) textOptions(in invocation, w io.Writer) report.TextOptions {
-	return report.TextOptions{Width: in.width(w), Color: in.color(w), Quiet: f.quiet, Verbose: f.verbose > 0}
+	return report.TextOptions{Width: in.width(w), Color: in.color(w), Quiet: f.quiet, Verbose: f.verbose}
 }
 
 func (in invocation) width(w io.Writer) int {

@@ -201,6 +201,48 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
+// TestDeclined: no is an answer, told in one line.
+func TestDeclined(t *testing.T) {
+	in, stdout, stderr := invoked("n\n")
+	f := applyFlags{flags: flags{format: formatText, failOn: "error"}}
+	ok, err := f.confirm(t.Context(), in, report.Report{})
+	if ok || err != nil {
+		t.Fatalf("%v, %v, want no", ok, err)
+	}
+	asked := stderr.Len()
+	code := in.conclude(f.tell(in, report.Report{Verb: report.VerbApply, Projects: []report.Project{{Name: "shop"}}}, nil))
+	if code != exitDeclined || stdout.String() != "declined: nothing was changed\n" || stderr.Len() > asked {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+// TestProgress: quiet or not, a person learns how to undo a swap before it begins.
+func TestProgress(t *testing.T) {
+	const swapping = "swapping app (shop-app-1), container 1a2b3c4d5e6f; should this process die, undo it with:\n  docker start 1a2b3c4d5e6f"
+	for quiet, want := range map[bool]string{true: swapping + "\n", false: "patched compose.yaml\n" + swapping + "\n"} {
+		in, stdout, stderr := invoked("")
+		f := applyFlags{flags: flags{quiet: quiet}}
+		tell := f.progress(in)
+		tell("patched compose.yaml")
+		tell(swapping)
+		if stderr.String() != want || stdout.Len() > 0 {
+			t.Errorf("quiet %v: stderr %q, want %q; stdout %q", quiet, stderr, want, stdout)
+		}
+	}
+}
+
+// TestLog: -v shows the steps, at a level that people know.
+func TestLog(t *testing.T) {
+	for verbose, want := range map[bool]string{true: "level=DEBUG msg=step", false: ""} {
+		in, _, stderr := invoked("")
+		f := flags{verbose: verbose}
+		f.log(in).V(1).Info("step")
+		if got := stderr.String(); !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("verbose %v: %q, want %q", verbose, got, want)
+		}
+	}
+}
+
 // TestConfirmInterrupted: an interrupt answers for a person who does not.
 func TestConfirmInterrupted(t *testing.T) {
 	reader, writer := io.Pipe()
@@ -259,7 +301,7 @@ func TestTerminal(t *testing.T) {
 		}
 	}
 	// In this order: after a yes there is nothing left to ask.
-	for _, turn := range []struct{ answer, want string }{{"n\n", "Nothing was changed."}, {"y\n", "Applied: 1 file patched"}} {
+	for _, turn := range []struct{ answer, want string }{{"n\n", "declined: nothing was changed"}, {"y\n", "Applied: 1 file patched"}} {
 		answer, want := turn.answer, turn.want
 		command := exec.CommandContext(t.Context(), "script", "-qec", "./composure apply --files-only -P policy.yaml --state-dir state", "/dev/null")
 		command.Dir, command.Stdin = folder, strings.NewReader(answer)
@@ -271,6 +313,9 @@ func TestTerminal(t *testing.T) {
 		}
 		if !strings.Contains(got, "\x1b[32m") {
 			t.Errorf("answer %q: no color on a terminal:\n%s", answer, got)
+		}
+		if strings.Contains(got, "Nothing was changed.") {
+			t.Errorf("answer %q: a summary beside the one line, or a question's plan that ends in the past tense:\n%s", answer, got)
 		}
 		if strings.Count(got, "+++ b/compose.yaml") != 1 {
 			t.Errorf("answer %q: the plan is not shown exactly once:\n%s", answer, got)

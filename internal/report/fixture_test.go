@@ -65,7 +65,7 @@ func findings() []policy.Finding {
 		}),
 		of("worker", "CELERY_BEAT_REDIS_CHANNEL", policy.Compliant, func(f *policy.Finding) { f.Message, f.Origin = "is set", at(14, 7) }),
 		of("worker", "CELERY_BEAT_REDIS_CHANNEL", policy.NotCreated, func(f *policy.Finding) {
-			f.Layer, f.Message = policy.LayerContainer, "no container, the next up creates it"
+			f.Layer, f.Message = policy.LayerContainer, "no container"
 		}),
 	}
 }
@@ -167,7 +167,7 @@ func rolledBackReport() Report {
 		outcome("check:"+policyName+"/2", plan.ResultSkipped, 0, "", ""),
 	)
 	p := &r.Projects[0]
-	p.Failure = "swap app (shop-app-1): container " + newID + " was not healthy within 90s"
+	p.Failure = "swap app (shop-app-1): " + r.Projects[0].Outcomes[2].Error
 	p.Restored = []string{"container shop-beat-1 (" + beatID + ") runs again", "file compose.yaml is byte-identical again"}
 	return r
 }
@@ -212,5 +212,61 @@ func keptReport() Report {
 	p.Result, p.Failure = ResultDifferences, "check 2 failed; onFailure is Keep"
 	p.Outcomes[4].Result, p.Outcomes[4].Error, p.Outcomes[4].Detail = plan.ResultFailed, "0 subscribers, wants at least 1", ""
 	p.Others = []Other{{Service: "app", Change: plan.Change{Sign: plan.SignChange, Key: "SMTP_PASSWORD", Old: new("other-secret"), New: new("other-secret-2")}}}
+	p.Others = append(p.Others, Other{Service: "app", Change: p.Plan.Steps[2].Swap.Changes[1]})
+	return r
+}
+
+// basedReport is what somebody reads who stands above the project.
+func basedReport() Report {
+	r := appliedReport()
+	r.Projects[0].Base = "/srv"
+	return r
+}
+
+// heldSwapReport has a file that is patched, and a swap that is held all the same.
+func heldSwapReport() Report {
+	r := diffReport()
+	p := &r.Projects[0]
+	p.Plan.Steps = p.Plan.Steps[:1]
+	p.Plan.Held = []plan.Hold{{Object: "beat", Reason: "the container is not running long enough to be sure of it, and nobody knows why", Next: "docker compose up -d beat"}}
+	p.Findings = append(p.Findings[:5], policy.Finding{
+		Policy: policyName, Severity: policy.SeverityError, Service: "app", Variable: "CELERY_BEAT_REDIS_SYNC_ENABLED",
+		Layer: policy.LayerContainer, Verdict: policy.NotCreated, Message: "shop-app-1 is exited",
+	})
+	return r
+}
+
+// blockedReport has fixes of which none is carried out.
+func blockedReport() Report {
+	r := diffReport()
+	p := &r.Projects[0]
+	p.Plan.Steps = nil
+	p.Plan.Held = []plan.Hold{{Object: "project shop", Reason: "an unfinished transaction is on record", Next: "composure apply"}}
+	return r
+}
+
+// unreachableReport is of a project whose files lie outside of the allowed roots.
+func unreachableReport() Report {
+	r := diffReport()
+	p := &r.Projects[0]
+	p.Files, p.Plan.Steps = nil, nil
+	reason, next := `"/srv/shop/compose.yaml" is outside of the allowed roots`, "run composure where the project's compose files are, or name them with --file"
+	stale := p.Findings[3]
+	stale.Held, stale.Hint = reason, "run docker compose up -d beat where the compose files are"
+	p.Findings = p.Findings[:3]
+	for i := range p.Findings {
+		f := &p.Findings[i]
+		f.Verdict, f.Origin, f.Fix, f.Held, f.Hint, f.Message = policy.FilesUnreachable, nil, nil, reason, next, "no compose file can be read, must be set"
+		p.Plan.Held = append(p.Plan.Held, plan.Hold{Object: f.Service + "." + f.Variable, Reason: reason, Next: next, Severity: f.Severity})
+	}
+	p.Findings = append(p.Findings, stale)
+	return r
+}
+
+// remainingReport is of an apply after which something differs still.
+func remainingReport() Report {
+	r := appliedReport()
+	p := &r.Projects[0]
+	p.Result, p.Remaining = ResultDifferences, p.Findings[3:5]
 	return r
 }

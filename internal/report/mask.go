@@ -17,6 +17,9 @@ func masked(p Project) Project {
 	p.Context, p.Failure = m.text(p.Context), m.text(p.Failure)
 	p.Restored, p.Warnings = each(p.Restored, m.text), each(p.Warnings, m.text)
 	p.Findings = each(p.Findings, m.finding)
+	if p.Remaining != nil {
+		p.Remaining = each(p.Remaining, m.finding)
+	}
 	p.Outcomes = each(p.Outcomes, m.outcome)
 	p.Plan.Steps = each(p.Plan.Steps, m.step)
 	p.Plan.Held = each(p.Plan.Held, m.hold)

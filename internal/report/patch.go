@@ -18,8 +18,8 @@ const contextLines = 3
 // errSecretLine tells that a diff cannot be had without a secret in it.
 var errSecretLine = errors.New("a secret stands on a line that changes")
 
-// Patch writes the file changes of r's one project as a unified diff that `git apply` and `patch -p1` take in the project's
-// directory. A patch cannot be masked and still apply, so context that holds a secret is left out; a secret on a line that
+// Patch writes the file changes of r's one project as a unified diff that `git apply` and `patch -p1` take in the folder that paths
+// are relative to (see [Project]). A patch cannot be masked and still apply, so context that holds a secret is left out; a secret on a line that
 // changes is an error. The warnings say what the reader has to know to apply it.
 func Patch(w io.Writer, r Report) (warnings []string, err error) {
 	var out strings.Builder
@@ -57,7 +57,7 @@ func Patch(w io.Writer, r Report) (warnings []string, err error) {
 func patchOf(p Project, m masker, step plan.Step) (diff string, context int, err error) {
 	name := filepath.ToSlash(relative(p, step.Patch.File))
 	if filepath.IsAbs(name) {
-		return "", 0, hint.Wrap(fmt.Errorf("patch %q: the file is outside the project directory %q", name, p.Directory), "use: composure apply")
+		return "", 0, hint.Wrap(fmt.Errorf("patch %q: the file is outside of %q, which a patch is relative to", name, base(p)), "use: composure apply")
 	}
 	for context = contextLines; context >= 0; context-- {
 		diff = edit.UnifiedContext(name, step.Patch.Before, step.Patch.After, context)

@@ -96,6 +96,18 @@ func TestPatchNames(t *testing.T) {
 	}
 }
 
+// TestPatchBase: a patch is relative to the folder in which the reader stands, be it above the project.
+func TestPatchBase(t *testing.T) {
+	r := patchReport("/srv/shop", "compose.yaml", "a: 1\n", "a: 2\n")
+	for base, want := range map[string]string{"": "--- a/compose.yaml\n", "/srv": "--- a/shop/compose.yaml\n"} {
+		r.Projects[0].Base = base
+		var out bytes.Buffer
+		if _, err := Patch(&out, r); err != nil || !strings.HasPrefix(out.String(), want) {
+			t.Errorf("base %q: %v, want %q first in\n%s", base, err, want, &out)
+		}
+	}
+}
+
 // TestPatchTellsOfFailures: a project without a patch may be one that could not be looked at.
 func TestPatchTellsOfFailures(t *testing.T) {
 	var out bytes.Buffer

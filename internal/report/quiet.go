@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
 
@@ -17,18 +18,17 @@ func (s section) quiet(several bool) {
 		text := prefix + fmt.Sprintf(format, args...)
 		s.line(strings.Join(words(shortIDs(text)), " "))
 	}
-	if s.project.Result != ResultApplied {
-		for _, f := range s.project.Findings {
-			if f.Difference() {
-				say("%s: %s.%s: %s: %s", place(s.project, f), f.Service, f.Variable, f.Verdict, f.Message)
-			}
+	for _, f := range s.current() {
+		if f.Difference() {
+			say("%s: %s.%s: %s: %s", place(s.project, f), f.Service, f.Variable, f.Verdict, f.Message)
 		}
 	}
 	for _, hold := range s.project.Plan.Held {
 		say("held: %s: %s", hold.Object, hold.Reason)
 	}
 	for _, outcome := range s.project.Outcomes {
-		if outcome.Result == plan.ResultFailed || outcome.Result == plan.ResultNotUndone {
+		told := outcome.Result == plan.ResultFailed && strings.Contains(s.project.Failure, outcome.Error)
+		if !told && (outcome.Result == plan.ResultFailed || outcome.Result == plan.ResultNotUndone) {
 			say("%s: %s: %s", outcome.Result, s.stepName(outcome.Step), outcome.Error)
 		}
 	}
@@ -47,5 +47,17 @@ func (s section) quiet(several bool) {
 	}
 	for _, warning := range s.project.Warnings {
 		say("warning: %s", warning)
+	}
+}
+
+// current are the findings that still hold: apply's own are of before the change.
+func (s section) current() []policy.Finding {
+	switch {
+	case s.project.Remaining != nil:
+		return s.project.Remaining
+	case s.verb == VerbApply && len(s.project.Outcomes) > 0:
+		return nil
+	default:
+		return s.project.Findings
 	}
 }

@@ -40,7 +40,8 @@ type Report struct {
 // Project is the result for one project.
 type Project struct {
 	Name      string
-	Directory string   // paths below it are printed relative to it
+	Directory string
+	Base      string   // paths below it are printed relative to it; empty: Directory
 	Files     []string // absolute
 	Context   string   // the engine's address and version; empty when none was asked
 	Findings  []policy.Finding

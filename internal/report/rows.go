@@ -27,6 +27,7 @@ type row struct {
 	name     string
 	findings []policy.Finding
 	change   *plan.Change // nil when no container is swapped because of it
+	waits    bool         // nothing mends it as long as something else is held
 }
 
 // group is one service: its variables by name and its swaps in plan order.
@@ -34,6 +35,7 @@ type group struct {
 	service string
 	rows    []row
 	swaps   []plan.Step
+	held    []string // why its container is not swapped
 }
 
 // groups sorts a project by service: first those that are swapped, in the order of the rollout, then the others by name.
@@ -61,6 +63,7 @@ func groups(p Project) []group {
 	}
 	for _, g := range services {
 		g.attachChanges()
+		g.attachHolds(p.Plan)
 		slices.SortStableFunc(g.rows, func(a, b row) int { return cmp.Compare(a.name, b.name) })
 	}
 	names := slices.SortedFunc(maps.Keys(services), func(a, b string) int {
@@ -106,31 +109,78 @@ func (g *group) attachChanges() {
 	}
 }
 
+// attachHolds finds out what stays as it is because the service's swap, or the whole project, is held.
+func (g *group) attachHolds(p plan.Plan) {
+	if len(p.Held) == 0 || len(g.swaps) > 0 {
+		return
+	}
+	reasons := map[string]bool{}
+	for _, hold := range p.Held {
+		if hold.Object == g.service {
+			reasons[hold.Reason] = true
+		}
+	}
+	for _, r := range g.rows {
+		for _, f := range r.findings {
+			if f.Verdict == policy.ContainerStale && f.Held != "" {
+				reasons[f.Held] = true
+			}
+		}
+	}
+	g.held = slices.Sorted(maps.Keys(reasons))
+	patched := len(p.Of(plan.VerbPatch)) > 0
+	for i, r := range g.rows {
+		fixed := patched && slices.ContainsFunc(r.findings, func(f policy.Finding) bool { return f.Fix != nil })
+		g.rows[i].waits = r.change == nil && !fixed && (len(g.held) > 0 || len(p.Steps) == 0)
+	}
+}
+
+// idle are the reasons for which containers of the service are left to the next docker compose up.
+func (g *group) idle() []string {
+	reasons := map[string]bool{}
+	for _, r := range g.rows {
+		for _, f := range r.findings {
+			if f.Verdict == policy.NotCreated {
+				reasons[f.Message] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(reasons))
+}
+
 func (r row) differs() bool {
 	return r.change != nil || slices.ContainsFunc(r.findings, policy.Finding.Difference)
 }
 
-// idle says why there is no container to compare the variable with; it is empty when there is one, or something differs.
-func (r row) idle() string {
-	for _, f := range r.findings {
-		if f.Verdict == policy.NotCreated && !r.differs() {
-			return f.Message
-		}
-	}
-	return ""
+// idle reports whether there is no container to compare the variable with, and nothing differs.
+func (r row) idle() bool {
+	return !r.differs() && slices.ContainsFunc(r.findings, func(f policy.Finding) bool { return f.Verdict == policy.NotCreated })
+}
+
+// held reports whether the variable stays as it is until a person decides.
+func (r row) held() bool {
+	return r.change == nil && r.differs() && (r.waits || slices.ContainsFunc(r.findings, heldFinding))
+}
+
+func heldFinding(f policy.Finding) bool {
+	sign, _ := findingSign(f)
+	return f.Difference() && sign == signHeld
 }
 
 // sign is how the line begins and the word that says the same.
 func (r row) sign() (sign, word string) {
-	if r.change != nil {
+	switch {
+	case r.change != nil:
 		return string(r.change.Sign), signWord(r.change.Sign)
+	case r.held():
+		return signHeld, "held"
 	}
 	for _, f := range r.findings {
 		if f.Difference() {
 			return findingSign(f)
 		}
 	}
-	if r.idle() != "" {
+	if r.idle() {
 		return signIdle, "idle"
 	}
 	return signCompliant, "ok"
@@ -174,6 +224,9 @@ func (r row) values() []string {
 }
 
 func changeValues(c plan.Change) []string {
+	if c.Old != nil && c.New != nil && *c.Old == *c.New {
+		return words("changes (value hidden)") // what differs is masked in both
+	}
 	return []string{showValue(c.Old), "→", showValue(c.New)}
 }
 
@@ -222,10 +275,13 @@ func location(p Project, o policy.Origin) string {
 	return at.String()
 }
 
-// relative shortens a path below the project's directory.
+// base is the folder that paths are printed relative to.
+func base(p Project) string { return cmp.Or(p.Base, p.Directory) }
+
+// relative shortens a path below the base.
 func relative(p Project, path string) string {
-	short, err := filepath.Rel(p.Directory, path)
-	if err != nil || p.Directory == "" || short == ".." || strings.HasPrefix(short, ".."+string(filepath.Separator)) {
+	short, err := filepath.Rel(base(p), path)
+	if err != nil || base(p) == "" || short == ".." || strings.HasPrefix(short, ".."+string(filepath.Separator)) {
 		return path
 	}
 	return short

@@ -104,7 +104,7 @@ func (t *totals) add(p Project) {
 				continue
 			case r.differs():
 				t.Differ++
-			case r.idle() != "":
+			case r.idle():
 				t.Idle++
 			default:
 				t.Compliant++
@@ -130,6 +130,9 @@ func (t *totals) add(p Project) {
 	t.Checks += len(p.Plan.Of(plan.VerbCheck))
 	t.Held += len(held(p))
 }
+
+// unchanged ends the summary of a plan.
+const unchanged = " Nothing was changed."
 
 // summary is the last line: one project's own words, or how many projects ended how.
 func summary(verb Verb, projects []Project) string {
@@ -179,7 +182,7 @@ func projectSummary(verb Verb, p Project) string {
 	case verb == VerbCheck:
 		return fmt.Sprintf("%s, %s: %s, %s.", plural(t.Services, "service"), plural(t.Variables, "variable"), compliant(t), differ(t.Differ))
 	}
-	return fmt.Sprintf("Plan: %s to patch, %s to swap, %s; %d held. Nothing was changed.",
+	return fmt.Sprintf("Plan: %s to patch, %s to swap, %s; %d held."+unchanged,
 		plural(t.Patches, "file"), plural(t.Swaps, "container"), plural(t.Checks, "check"), t.Held)
 }
 

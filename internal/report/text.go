@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,15 +19,15 @@ type TextOptions struct {
 	Color bool
 	// Quiet prints only what differs, is held or failed, one per line; Verbose lists what complies too.
 	Quiet, Verbose bool
-	// PlanShown leaves out what the person has just seen and agreed to.
-	PlanShown bool
+	// Announced is a plan that is carried out next, or after a yes; PlanShown leaves out what was announced.
+	Announced, PlanShown bool
 }
 
 // Text writes r for people. The last line is the summary.
 func Text(w io.Writer, r Report, o TextOptions) error {
 	p := &printer{w: bufio.NewWriter(w), TextOptions: o}
 	for i, project := range r.Projects {
-		s := section{printer: p, verb: r.Verb, project: masked(project)}
+		s := section{printer: p, verb: r.Verb, project: gathered(masked(project))}
 		if o.Quiet {
 			s.quiet(len(r.Projects) > 1)
 			continue
@@ -39,7 +39,7 @@ func Text(w io.Writer, r Report, o TextOptions) error {
 	}
 	if !o.Quiet {
 		p.line("")
-		p.text("", summary(r.Verb, r.Projects))
+		p.summary(summary(r.Verb, each(r.Projects, gathered)))
 	}
 	return p.w.Flush()
 }
@@ -52,7 +52,9 @@ type section struct {
 }
 
 func (s section) print(several bool) {
-	s.header()
+	if several || !s.PlanShown {
+		s.header()
+	}
 	if !s.PlanShown {
 		for _, g := range groups(s.project) {
 			s.group(g)
@@ -71,8 +73,16 @@ func (s section) print(several bool) {
 	}
 	if several {
 		s.line("")
-		s.text("", projectSummary(s.verb, s.project))
+		s.summary(projectSummary(s.verb, s.project))
 	}
+}
+
+// summary prints a summary line. That nothing was changed goes without saying before a plan is carried out.
+func (p *printer) summary(line string) {
+	if p.Announced {
+		line = strings.TrimSuffix(line, unchanged)
+	}
+	p.text("", line)
 }
 
 func (s section) title(words string) {
@@ -82,6 +92,9 @@ func (s section) title(words string) {
 
 func (s section) header() {
 	s.line(s.paint(bold, "project "+s.project.Name) + "  " + printable(s.project.Directory))
+	if s.PlanShown {
+		return
+	}
 	if len(s.project.Files) > 0 {
 		names := make([]string, len(s.project.Files))
 		for i, file := range s.project.Files {
@@ -108,16 +121,8 @@ func (s section) by(cause string) []string {
 // group prints one service: its variables, then the containers that are swapped because of them.
 func (s section) group(g group) {
 	listed := slices.DeleteFunc(slices.Clone(g.rows), func(r row) bool { return !r.differs() && !s.Verbose })
-	compliant, idle := 0, map[string]int{}
-	for _, r := range g.rows {
-		switch {
-		case r.idle() != "":
-			idle[r.idle()]++
-		case !r.differs():
-			compliant++
-		}
-	}
-	if len(listed) == 0 && len(idle) == 0 && len(g.swaps) == 0 {
+	idle := g.idle()
+	if len(listed)+len(idle)+len(g.swaps)+len(g.held) == 0 {
 		return
 	}
 	s.title("service " + g.service)
@@ -131,13 +136,16 @@ func (s section) group(g group) {
 	for _, swap := range g.swaps {
 		s.swap(swap)
 	}
-	if s.Verbose {
-		return
+	for _, reason := range g.held {
+		s.block(block{head: "  " + signHeld + " swap held: ", color: signColor(signHeld), hang: 6, words: words(reason)})
 	}
-	for _, reason := range slices.Sorted(maps.Keys(idle)) {
-		s.text(fmt.Sprintf("  %s %s: ", signIdle, plural(idle[reason], "variable")), reason)
+	if s.verb != VerbCheck {
+		for _, reason := range idle {
+			s.block(block{head: "  " + signIdle + " ", hang: 4, words: words(reason + ": left to the next docker compose up")})
+		}
 	}
-	if compliant > 0 {
+	compliant := len(slices.DeleteFunc(slices.Clone(g.rows), func(r row) bool { return r.differs() || r.idle() }))
+	if compliant > 0 && !s.Verbose {
 		s.line(fmt.Sprintf("  %s %s compliant", signCompliant, plural(compliant, "variable")))
 	}
 }
@@ -234,20 +242,29 @@ func (s section) changes(indent int, changes []plan.Change) {
 	}
 }
 
+// others lists what no policy speaks of, but for what a swap lists already.
 func (s section) others() {
-	if len(s.project.Others) == 0 {
+	others := slices.DeleteFunc(slices.Clone(s.project.Others), s.swapped)
+	if len(others) == 0 {
 		return
 	}
 	s.title("other variables, which no policy speaks of")
-	for i := 0; i < len(s.project.Others); {
-		service := s.project.Others[i].Service
+	for i := 0; i < len(others); {
+		service := others[i].Service
 		var changes []plan.Change
-		for ; i < len(s.project.Others) && s.project.Others[i].Service == service; i++ {
-			changes = append(changes, s.project.Others[i].Change)
+		for ; i < len(others) && others[i].Service == service; i++ {
+			changes = append(changes, others[i].Change)
 		}
 		s.line("  service " + service)
 		s.changes(4, changes)
 	}
+}
+
+func (s section) swapped(other Other) bool {
+	return slices.ContainsFunc(s.project.Plan.Of(plan.VerbSwap), func(step plan.Step) bool {
+		return step.Swap.Service == other.Service &&
+			slices.ContainsFunc(step.Swap.Changes, func(c plan.Change) bool { return c.Key == other.Key })
+	})
 }
 
 func (s section) checks() {
@@ -268,8 +285,12 @@ func (s section) files() {
 	}
 	s.title("files")
 	for _, step := range patches {
+		n := 0
 		for line := range strings.Lines(step.Diff) {
 			line = strings.TrimRight(line, "\r\n")
+			if n++; n <= 2 { // the labels
+				line = strings.Replace(line, step.Object, s.fileName(step.Object), 1)
+			}
 			// A line of the file keeps its spaces, so that the diff stays one.
 			_, _ = s.w.WriteString(s.paint(diffColor(line), printable(line)) + "\n")
 		}
@@ -349,10 +370,21 @@ func resultColor(r plan.Result) color {
 func (s section) stepName(id string) string {
 	for _, step := range s.project.Plan.Steps {
 		if step.ID == id {
+			if step.Verb == plan.VerbPatch {
+				return string(step.Verb) + " " + s.fileName(step.Object)
+			}
 			return string(step.Verb) + " " + step.Object
 		}
 	}
 	return id
+}
+
+// fileName is how a plan's name of a file, which is relative to the project directory, is printed.
+func (s section) fileName(object string) string {
+	if !filepath.IsAbs(object) {
+		object = filepath.Join(s.project.Directory, object)
+	}
+	return relative(s.project, object)
 }
 
 func elapsed(ms int64) string {

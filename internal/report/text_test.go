@@ -74,6 +74,14 @@ func TestTextOptions(t *testing.T) {
 		"plan-shown":        {appliedReport(), TextOptions{PlanShown: true}},
 		"several":           {several, TextOptions{}},
 		"failed":            {failed, TextOptions{}},
+		"based":             {basedReport(), TextOptions{}},
+		"held-swap":         {heldSwapReport(), TextOptions{}},
+		"blocked":           {blockedReport(), TextOptions{}},
+		"unreachable":       {unreachableReport(), TextOptions{}},
+		"announced":         {diffReport(), TextOptions{Announced: true}},
+		"quiet-unreachable": {unreachableReport(), TextOptions{Quiet: true}},
+		"quiet-remaining":   {remainingReport(), TextOptions{Quiet: true}},
+		"quiet-kept":        {keptReport(), TextOptions{Quiet: true}},
 		"quiet-failed":      {failed, TextOptions{Quiet: true}},
 	}
 	for name, tc := range tests {
