@@ -114,8 +114,10 @@ func (c Config) running(ctx context.Context, reader engine.Reader) ([]reconcile.
 		}
 		sources = append(sources, src)
 	}
-	if len(c.Services) > 0 && len(sources) == 0 {
-		return nil, hint.Wrap(fmt.Errorf("no running project has a service %s", strings.Join(c.Services, " or ")), "see them with: docker compose ls")
+	for _, name := range c.Services {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(services)), func(s map[string]bool) bool { return s[name] }) {
+			return nil, hint.Wrap(fmt.Errorf("no running project has a service %q", name), "see the projects with: docker compose ls")
+		}
 	}
 	return sources, nil
 }

@@ -108,13 +108,20 @@ func (q *question) answer() []Finding {
 	}
 	remedy := q.remedy()
 	var findings []Finding
-	for _, c := range q.claims {
-		files, settled := q.judgeFiles(c, remedy)
+	all := true // every policy is content with the files
+	verdicts := make([]settled, len(q.claims))
+	for i, c := range q.claims {
+		var files []Finding
+		files, verdicts[i] = q.judgeFiles(c, remedy)
 		findings = append(findings, files...)
-		if len(q.service.Containers) == 0 && q.service.foreign() {
-			continue // the next up does not create it
-		}
-		findings = append(findings, q.judgeContainers(c, settled)...)
+		all = all && verdicts[i].compliant
+	}
+	if len(q.service.Containers) == 0 && q.service.foreign() {
+		return findings // the next up does not create it
+	}
+	for i, c := range q.claims {
+		verdicts[i].compliant = all
+		findings = append(findings, q.judgeContainers(c, verdicts[i])...)
 	}
 	return findings
 }

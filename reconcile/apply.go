@@ -108,7 +108,7 @@ type transaction struct {
 }
 
 func newTransaction(e *Executor, src Source, proposal Proposal, id string) *transaction {
-	_, onFailure := policy.Strictest(proposal.Policies)
+	_, onFailure := policy.Strictest(concerned(proposal))
 	redactor := redact.New(proposal.Secrets()...)
 	t := &transaction{
 		Executor: e, src: src, proposal: proposal, id: id,
@@ -124,6 +124,17 @@ func newTransaction(e *Executor, src Source, proposal Proposal, id string) *tran
 		}
 	}
 	return t
+}
+
+// concerned are the policies that select a service which is swapped; the others have no say in what a failure leads to.
+func concerned(p Proposal) []policy.Policy {
+	names := map[string]bool{}
+	for _, step := range p.Plan.Of(plan.VerbSwap) {
+		for _, f := range p.Findings {
+			names[f.Policy] = names[f.Policy] || f.Service == step.Swap.Service
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(p.Policies), func(pol policy.Policy) bool { return !names[pol.Metadata.Name] })
 }
 
 func (t *transaction) run(ctx context.Context) (Applied, error) {
@@ -144,7 +155,7 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 		t.close(ResultRolledBack)
 		return Applied{}, advise(failed)
 	}
-	if t.keep && failed.checks && ctx.Err() == nil {
+	if t.keep && failed.checks && ctx.Err() == nil && t.allAlive(ctx) == nil {
 		t.commit(ctx)
 		return t.applied(ResultKept, nil), nil
 	}
@@ -179,6 +190,9 @@ func (t *transaction) applied(result Result, restored []string) Applied {
 func (t *transaction) close(result Result) {
 	ended := time.Now().UTC()
 	t.record.Ended, t.record.Outcome = &ended, recorded(result)
+	if t.leftover {
+		t.record.Outcome = state.OutcomeLeftover
+	}
 	if err := t.src.Store.Save(t.record); err != nil {
 		t.Progress("the record could not be closed: " + err.Error())
 	}

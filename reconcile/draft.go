@@ -127,13 +127,21 @@ func (d *drafter) reload(ctx context.Context, contents map[string][]byte) (Snaps
 func (d *drafter) holdUseless(after Snapshot) bool {
 	held := false
 	for _, f := range policy.Evaluate(d.src.Policies, after.Facts()) {
-		if f.Layer == policy.LayerContainer || !f.Difference() {
+		if f.Layer == policy.LayerContainer || !f.Difference() || d.heldAt(f) {
 			continue
 		}
 		reason := "writing it would not help: afterwards it " + f.Message
 		held = d.hold(func(fix policy.Fix) bool { return fix.Service == f.Service && fix.Key == f.Variable }, reason, f.Hint) || held
 	}
 	return held
+}
+
+// heldAt reports whether the place of a finding is one that is held already: what is wrong there says nothing of the other places.
+func (d *drafter) heldAt(f policy.Finding) bool {
+	return slices.ContainsFunc(d.findings, func(known policy.Finding) bool {
+		return known.Held != "" && known.Policy == f.Policy && known.Service == f.Service && known.Variable == f.Variable &&
+			known.Origin != nil && f.Origin != nil && known.Origin.File == f.Origin.File
+	})
 }
 
 // holdStray holds every fix when the edited project differs from the present one in anything but the intended variables.

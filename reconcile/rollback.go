@@ -7,21 +7,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
 
-// rollbackWithin bounds the whole rollback; it goes on after Ctrl-C, since half a rollback is the worst of all ends.
-const rollbackWithin = 10 * time.Minute
-
 // rollback undoes containers and files, and then verifies that they are as they were: it believes no call that returned nil.
 // Problems are what a person has to mend, with the commands.
 func (t *transaction) rollback(ctx context.Context) (restored, problems []string) {
-	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWithin)
-	defer cancel()
+	// It goes on after Ctrl-C, since half a rollback is the worst of all ends. Every part of it has a bound of its own.
+	undo := context.WithoutCancel(ctx)
 	t.Progress("rolling back: " + t.failure)
 	for _, undone := range []func(context.Context) ([]string, []string){t.undoSwaps, t.undoFiles, t.recheck} {
 		done, failed := undone(undo)
@@ -34,8 +30,13 @@ func (t *transaction) rollback(ctx context.Context) (restored, problems []string
 }
 
 func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []string) {
-	for _, swapped := range slices.Backward(t.swapped) {
-		if err := t.swapper.Undo(ctx, swapped); err != nil {
+	for i := range slices.Backward(t.swapped) {
+		swapped := &t.swapped[i]
+		err := t.swapper.Undo(ctx, swapped)
+		if err != nil && !errors.Is(err, engine.ErrNotFound) {
+			err = t.swapper.Undo(ctx, swapped) // one lost answer is no reason to call for a person
+		}
+		if err != nil {
 			problems = append(problems, t.notUndone(swapped.Old, err))
 			t.amend(swapped.Old.ID, plan.ResultNotUndone)
 			continue
@@ -44,7 +45,7 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
 		old, found := t.old(step)
-		if _, tried := t.outcomes[step.ID]; !found || !tried {
+		if outcome, tried := t.outcomes[step.ID]; !found || !tried || outcome.Result == plan.ResultNotUndone {
 			continue
 		}
 		if t.untouched[step.ID] {
@@ -52,22 +53,30 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 			continue
 		}
 		// The swap that failed has undone itself; that, too, is looked at.
-		now, err := t.src.Reader.Inspect(ctx, old.ID)
-		if err == nil && !now.Running() {
+		now, err := t.look(ctx, old.ID)
+		if err == nil && !now.Running() && old.RestartCount == 0 {
 			err = fmt.Errorf("it is %s", now.State.Status)
 		}
 		if err == nil && now.CleanName() != old.CleanName() {
 			err = fmt.Errorf("its name is %s", now.CleanName())
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			restored = append(restored, fmt.Sprintf("%s: container %s runs again", step.Object, engine.ShortID(old.ID)))
-		case t.outcomes[step.ID].Result != plan.ResultNotUndone:
-			problems = append(problems, t.notUndone(old, err))
-			t.amend(old.ID, plan.ResultNotUndone)
+			continue
 		}
+		problems = append(problems, t.notUndone(old, err))
+		t.amend(old.ID, plan.ResultNotUndone)
 	}
 	return restored, problems
+}
+
+// look inspects a container, once more when the answer was lost.
+func (t *transaction) look(ctx context.Context, id string) (engine.Container, error) {
+	c, err := t.src.Reader.Inspect(ctx, id)
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		return t.src.Reader.Inspect(ctx, id)
+	}
+	return c, err
 }
 
 func (t *transaction) notUndone(old engine.Container, err error) string {
@@ -115,6 +124,9 @@ var errDiffers = errors.New("its content differs")
 // recheck wants every check that passed before the change to pass again, waiting as after a swap: the old containers were restarted.
 func (t *transaction) recheck(ctx context.Context) (restored, problems []string) {
 	t.watchOld()
+	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
+		t.verify.patience = max(t.verify.patience, step.Swap.Timeout) // they were all restarted
+	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
 		if t.baseline[step.ID] != nil {
 			restored = append(restored, fmt.Sprintf("check %s: was failing before, not counted", step.Object))

@@ -164,18 +164,26 @@ func (t *transaction) watchOld() {
 
 // commit removes the old containers. From here on nothing can be undone, and nothing has to be.
 func (t *transaction) commit(ctx context.Context) {
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
 	for _, swapped := range t.swapped {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitWithin)
+		dead := t.swapper.Alive(clean, swapped)
 		err := t.swapper.Commit(clean, swapped)
+		cancel()
 		if err == nil {
 			continue
 		}
 		t.leftover = true
-		t.failure = strings.TrimPrefix(t.failure+"; ", "; ") + fmt.Sprintf("the old container could not be removed: %v; remove it with: docker rm %s",
-			err, engine.ShortID(swapped.Old.ID))
+		advice := "remove it with: docker rm " + engine.ShortID(swapped.Old.ID)
+		if dead != nil {
+			// The original may be the only good one; it is for a person to say.
+			advice = "put it back with:\n  " + strings.Join(engine.RecoveryCommands(swapped.Old), "\n  ")
+		}
+		t.failure = strings.TrimPrefix(t.failure+"; ", "; ") + fmt.Sprintf("the old container %s was kept: %v; %s", swapped.Name(), err, advice)
 	}
 }
+
+// commitWithin bounds the removal of one old container.
+const commitWithin = time.Minute
 
 func (t *transaction) finish(step plan.Step, began time.Time, err error, detail string) {
 	outcome := plan.Outcome{Step: step.ID, Result: plan.ResultDone, DurationMs: time.Since(began).Milliseconds(), Detail: detail}

@@ -19,7 +19,7 @@ import (
 // retryEvery is the pause between two tries of a check.
 const retryEvery = 500 * time.Millisecond
 
-// healthyWithin bounds the healthy check: the swap has waited for health already, so it only has to hold.
+// healthyWithin bounds the healthy check after a swap, which has waited for health already: it only has to hold.
 const healthyWithin = 10 * time.Second
 
 // verifier runs the checks of policies. It holds a reader and a prober, so it can change nothing of the user's.
@@ -28,12 +28,13 @@ type verifier struct {
 	prober   engine.Prober
 	redactor *redact.Redactor
 	targets  map[string]string // the container to ask, by service
+	patience time.Duration     // how long the healthy check may take, beyond healthyWithin
 	watched  map[string]int    // containers that the healthy check looks at, and how often each may have been restarted
 }
 
 // wait tries a check until it passes or its time is up. The last failure is the one that is told.
 func (v *verifier) wait(ctx context.Context, c policy.Check) (string, error) {
-	limit := within(c, healthyWithin)
+	limit := within(c, max(healthyWithin, v.patience))
 	deadline, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	ticker := time.NewTicker(retryEvery)

@@ -12,6 +12,9 @@ func Dependents(of Container, all []Container) []Container {
 	var dependents []Container
 	for _, c := range all {
 		refersToIt := func(reference string) bool { return refersTo(reference, of, all) }
+		if c.Label(LabelRole) != "" {
+			continue // a probe that a killed run left behind asks nothing of anybody any more
+		}
 		if c.ID != of.ID && slices.ContainsFunc(references(c), refersToIt) {
 			dependents = append(dependents, c)
 		}

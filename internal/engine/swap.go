@@ -36,6 +36,8 @@ type Swapped struct {
 	// Stopped is set before the old container is asked to stop. From then on it may end at any time, whatever was answered and
 	// however it looks.
 	Stopped bool
+	// Restarted is set once an undo has started the old container again: a further undo only waits for it.
+	Restarted bool
 }
 
 // Name is the name that the old container had and the new one has after the swap.
@@ -194,15 +196,14 @@ func write(ctx context.Context, beyond time.Duration, call func(context.Context)
 
 // fail undoes the swap, whatever became of ctx.
 func (s *swap) fail(ctx context.Context, stage string, err error) error {
-	bound := undoBound(s.swapped)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	failure := &SwapError{Stage: stage, Err: err, Logs: s.lastLogs(ctx)}
-	failure.UndoErr = s.Undo(ctx, s.swapped)
+	failure.UndoErr = s.Undo(ctx, &s.swapped)
 	return failure
 }
 
-// undoBound is what an undo may take: two stops with their grace and one wait.
+// undoBound is what an undo may take: two stops with their grace and one wait. Each undo has its own, so that a slow one leaves
+// the others their time.
 func undoBound(swapped Swapped) time.Duration {
 	return 2*grace(swapped.Old) + swapped.Pace.StableFor + swapped.Pace.Timeout + writeTimeout
 }
@@ -224,6 +225,8 @@ func (s *swap) lastLogs(ctx context.Context) []string {
 	if s.swapped.NewID == "" {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
 	logs, err := s.Reader.Logs(ctx, s.swapped.NewID, time.Time{}, failureLogLines)
 	if err != nil {
 		return nil
@@ -237,19 +240,21 @@ func (s *swap) lastLogs(ctx context.Context) []string {
 	return lines
 }
 
-// Undo removes the new container and makes the old one run again under its name and with its restart policy. It can be called
-// again after it failed, and for a swap that failed at any stage. nil means that the old container runs, healthy if it was; one
+// Undo removes the new container and makes the old one run again under its name and with its restart policy. It bounds itself,
+// notes in swapped how far it came, and can be called again after it failed, and for a swap that failed at any stage. nil means that the old container runs, healthy if it was; one
 // that the swap has not touched is left as it is. When the old container is gone, Undo returns ErrNotFound and leaves the new
 // one alone: it is the only one there is.
-func (s *Swapper) Undo(ctx context.Context, swapped Swapped) error {
+func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
+	ctx, cancel := context.WithTimeout(ctx, undoBound(*swapped))
+	defer cancel()
 	if !swapped.Touched {
-		return s.removeNew(ctx, swapped)
+		return s.removeNew(ctx, *swapped)
 	}
 	old, err := s.Reader.Inspect(ctx, swapped.Old.ID)
 	if err != nil {
 		return err
 	}
-	if err := s.removeNew(ctx, swapped); err != nil {
+	if err := s.removeNew(ctx, *swapped); err != nil {
 		return err
 	}
 	if old.Name != swapped.Old.Name {
@@ -269,17 +274,23 @@ func (s *Swapper) Undo(ctx context.Context, swapped Swapped) error {
 	return s.restart(ctx, swapped)
 }
 
-// restart does not ask whether the old container runs: it may look so and be about to end. A stop waits for that.
-func (s *Swapper) restart(ctx context.Context, swapped Swapped) error {
+// restart does not ask whether the old container runs: it may look so and be about to end. A stop waits for that. One that kept
+// crashing before is as before once it is started.
+func (s *Swapper) restart(ctx context.Context, swapped *Swapped) error {
 	old := swapped.Old
-	if err := s.Writer.Stop(ctx, old.ID); err != nil {
-		return err
+	if !swapped.Restarted {
+		if err := s.Writer.Stop(ctx, old.ID); err != nil {
+			return err
+		}
+		if err := s.Writer.Start(ctx, old.ID); err != nil {
+			return err
+		}
+		swapped.Restarted = true
 	}
-	if err := s.Writer.Start(ctx, old.ID); err != nil {
-		return err
+	if old.RestartCount > 0 {
+		return nil
 	}
-	wasHealthy := healthOf(old) == container.Healthy
-	return s.wait(ctx, old.ID, waitFor{pace: swapped.Pace, health: wasHealthy})
+	return s.wait(ctx, old.ID, waitFor{pace: swapped.Pace, health: healthOf(old) == container.Healthy})
 }
 
 // removeNew also finds a container whose creation was not answered: it has one of two names and the labels of this swap.
@@ -298,19 +309,24 @@ func (s *Swapper) removeNew(ctx context.Context, swapped Swapped) error {
 		}
 	}
 	for _, id := range ids {
-		if err := s.stopAndRemove(ctx, id); err != nil {
+		if err := s.stopAndRemove(ctx, id, grace(swapped.Old)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Swapper) stopAndRemove(ctx context.Context, id string) error {
+// stopMargin is what a stop may take beyond the container's grace.
+const stopMargin = 10 * time.Second
+
+func (s *Swapper) stopAndRemove(ctx context.Context, id string, grace time.Duration) error {
 	if id == "" {
 		return nil
 	}
 	// A replacement that cannot be stopped in good order is killed: the old one must not be kept waiting for it.
-	stopErr := s.Writer.Stop(ctx, id)
+	stopping, cancel := context.WithTimeout(ctx, grace+stopMargin)
+	defer cancel()
+	stopErr := s.Writer.Stop(stopping, id)
 	err := s.Writer.Remove(ctx, id, true)
 	if err == nil || errors.Is(err, ErrNotFound) {
 		return nil

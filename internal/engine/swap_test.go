@@ -155,7 +155,7 @@ func TestUndoRepeatsAfterEveryFault(t *testing.T) {
 						t.Fatal(err)
 					}
 					writer := &faultyWriter{Writer: e, failAt: failAt, after: after}
-					err = (&engine.Swapper{Reader: e, Writer: writer}).Undo(t.Context(), swapped)
+					err = (&engine.Swapper{Reader: e, Writer: writer}).Undo(t.Context(), &swapped)
 					done = writer.calls < failAt
 					switch {
 					case err == nil:
@@ -163,7 +163,7 @@ func TestUndoRepeatsAfterEveryFault(t *testing.T) {
 					case !errors.Is(err, errFault):
 						t.Errorf("got %v, want the fault", err)
 					}
-					if err := swapper.Undo(t.Context(), swapped); err != nil {
+					if err := swapper.Undo(t.Context(), &swapped); err != nil {
 						t.Errorf("undo once more: %v", err)
 					}
 					wantRestored(t, e, r.Old)

@@ -38,20 +38,23 @@ func (s *Swapper) wait(ctx context.Context, id string, goal waitFor) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for begin := time.Now(); ; {
-		c, err := s.Reader.Inspect(ctx, id)
-		if err != nil {
-			return waitError(ctx, err)
+		c, seen := s.Reader.Inspect(ctx, id)
+		if errors.Is(seen, ErrNotFound) {
+			return seen
 		}
-		ready, err := goal.reached(c, time.Since(begin))
-		if ready || err != nil {
-			return err
+		if seen == nil { // an answer that was lost is no news of the container: look again
+			ready, err := goal.reached(c, time.Since(begin))
+			if ready || err != nil {
+				return err
+			}
+			seen = fmt.Errorf("container %q is %s", c.CleanName(), condition(c))
 		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
 		if ctx.Err() != nil {
-			return waitError(ctx, fmt.Errorf("container %q is %s", c.CleanName(), condition(c)))
+			return waitError(ctx, seen)
 		}
 	}
 }

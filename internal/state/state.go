@@ -22,6 +22,7 @@ const (
 	OutcomeCommitted      Outcome = "committed"
 	OutcomeRolledBack     Outcome = "rolled back"
 	OutcomeRollbackFailed Outcome = "rollback failed"
+	OutcomeLeftover       Outcome = "committed, old containers left"
 )
 
 // Record is one transaction over one project.

@@ -90,16 +90,19 @@ func unaskable(in Input, check policy.Check) string {
 	default:
 		return ""
 	}
-	i := slices.IndexFunc(in.Containers, func(c Container) bool { return c.Service == service })
-	if i < 0 {
-		if slices.Contains(in.Running, service) {
-			return ""
-		}
+	if !slices.Contains(in.Running, service) {
 		return "service " + service + " has no running container"
 	}
-	env := environment(in.Containers[i].NewEnv)
+	i := slices.IndexFunc(in.Containers, func(c Container) bool { return c.Service == service })
+	if i < 0 {
+		return "" // no policy selects it, so its environment was not looked at
+	}
+	env := in.Containers[i].OldEnv
+	if needsSwap(in, in.Containers[i]) {
+		env = environment(in.Containers[i].NewEnv)
+	}
 	for _, text := range texts {
-		if _, err := policy.Expand(text, env); err != nil && in.Containers[i].Held == "" {
+		if _, err := policy.Expand(text, env); err != nil {
 			return err.Error()
 		}
 	}

@@ -171,11 +171,11 @@ func testUndo(t *testing.T, f Fixture) {
 	swapped, err := f.swapper().Swap(t.Context(), f.replacement(t, old, "ADDED=1"), f.pace())
 	f.must(t, err)
 	for range 2 {
-		f.must(t, f.swapper().Undo(t.Context(), swapped))
+		f.must(t, f.swapper().Undo(t.Context(), &swapped))
 		f.wantRestored(t, old)
 	}
 	f.must(t, f.Writer.Remove(t.Context(), old.ID, true))
-	wantError(t, "undo without the old container", f.swapper().Undo(t.Context(), swapped), engine.ErrNotFound)
+	wantError(t, "undo without the old container", f.swapper().Undo(t.Context(), &swapped), engine.ErrNotFound)
 }
 
 // testProof swaps nothing: it creates the clone of a container that has everything, and proves it.
