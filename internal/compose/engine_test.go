@@ -3,6 +3,7 @@ package compose
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"io"
 	"maps"
 	"os"
@@ -69,6 +70,7 @@ type engine struct {
 	compose  string
 	dir      string
 	imageEnv map[string]string
+	volumes  []string // an up that recreates leaves anonymous ones behind
 }
 
 func newEngine(t *testing.T) *engine {
@@ -122,6 +124,9 @@ func (e *engine) importImage(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		e.run(t, nil, "down", "--volumes", "--timeout", "0", "--rmi", "all")
+		for _, name := range e.volumes {
+			_, _ = e.client.VolumeRemove(context.WithoutCancel(t.Context()), name, client.VolumeRemoveOptions{})
+		}
 	})
 }
 
@@ -171,6 +176,11 @@ func (e *engine) containers(t *testing.T) map[string]container.InspectResponse {
 			t.Fatal(err)
 		}
 		out[item.Labels["com.docker.compose.service"]] = c.Container
+		for _, mount := range c.Container.Mounts {
+			if mount.Name != "" {
+				e.volumes = append(e.volumes, mount.Name)
+			}
+		}
 	}
 	return out
 }
