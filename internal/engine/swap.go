@@ -254,9 +254,28 @@ func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
 	if err != nil {
 		return err
 	}
-	if err := s.removeNew(ctx, *swapped); err != nil {
-		return err
+	removeErr := s.removeNew(ctx, *swapped)
+	if removeErr != nil && !s.outOfTheWay(ctx, *swapped) {
+		return removeErr
 	}
+	return errors.Join(removeErr, s.revive(ctx, old, swapped))
+}
+
+// outOfTheWay reports whether a new container that could not be removed lets the old one run: it must be stopped, and it gives
+// up the name.
+func (s *Swapper) outOfTheWay(ctx context.Context, swapped Swapped) bool {
+	left, err := s.Reader.Inspect(ctx, swapped.NewID)
+	if errors.Is(err, ErrNotFound) {
+		return true
+	}
+	if err != nil || left.State == nil || left.State.Running {
+		return false
+	}
+	return left.Name != swapped.Old.Name || s.Writer.Rename(ctx, left.ID, TempName(swapped.Name())) == nil
+}
+
+// revive gives the old container its name and its restart policy and, if it was stopped, starts it. old is as it is now.
+func (s *Swapper) revive(ctx context.Context, old Container, swapped *Swapped) error {
 	if old.Name != swapped.Old.Name {
 		if err := s.Writer.Rename(ctx, old.ID, swapped.Name()); err != nil {
 			return err
