@@ -4,6 +4,8 @@ package quickstart_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +16,9 @@ import (
 	"sync"
 	"testing"
 )
+
+// testImage is the tests' own, so that they leave a person's quickstart alone.
+const testImage = "composure-quickstart-test:latest"
 
 // tools are built once for all tests.
 type tools struct {
@@ -29,7 +34,7 @@ var build = sync.OnceValues(func() (tools, error) {
 	// The probe's image is this very binary, so it has to be the static one that people run.
 	compile := exec.Command("go", "build", "-trimpath", "-o", made.composure, "../../cmd/composure")
 	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
-	for _, command := range []*exec.Cmd{compile, exec.Command("./build.sh")} {
+	for _, command := range []*exec.Cmd{compile, exec.Command("./build.sh", testImage)} {
 		if out, err := command.CombinedOutput(); err != nil {
 			return tools{}, fmt.Errorf("%s: %w\n%s", command, err, out)
 		}
@@ -41,10 +46,24 @@ var build = sync.OnceValues(func() (tools, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if made, err := build(); err == nil && engineRuns() {
-		_ = os.RemoveAll(filepath.Dir(made.composure))
+	if engineRuns() {
+		clean()
 	}
 	os.Exit(code)
+}
+
+// clean removes what the tests built, the probe's image included: it is named after the binary.
+func clean() {
+	made, err := build()
+	if err != nil {
+		return
+	}
+	if content, err := os.ReadFile(made.composure); err == nil {
+		sum := sha256.Sum256(content)
+		probe := "composure-probe:" + hex.EncodeToString(sum[:6])
+		_ = exec.Command("docker", "rmi", testImage, probe).Run()
+	}
+	_ = os.RemoveAll(filepath.Dir(made.composure))
 }
 
 func engineRuns() bool { return exec.Command("docker", "info").Run() == nil }
@@ -76,7 +95,7 @@ func newProject(t *testing.T, name string) *project {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.write(file, string(content))
+		p.write(file, strings.ReplaceAll(string(content), "composure-quickstart:latest", testImage))
 	}
 	t.Cleanup(func() { p.run(made.compose, "down", "--volumes", "--timeout", "2") })
 	p.up()
