@@ -238,14 +238,7 @@ func (h *host) diffJSON(dir string) []byte {
 
 func (h *host) recreate(name string) {
 	h.t.Helper()
-	c, err := h.engine.Inspect(h.t.Context(), "/"+name)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if err := h.engine.Remove(h.t.Context(), c.ID, true); err != nil {
-		h.t.Fatal(err)
-	}
-	if _, err := h.engine.AddService(h.t.Context(), enginetest.Service{Project: "shop", Name: "app", Image: "app:1"}); err != nil {
+	if err := h.engine.Recreate(h.t.Context(), name); err != nil {
 		h.t.Fatal(err)
 	}
 }

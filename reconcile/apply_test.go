@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/composure-dev/composure/internal/engine"
-	"github.com/composure-dev/composure/internal/engine/enginetest"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
@@ -230,15 +229,7 @@ func TestApplyRefusesWhatMoved(t *testing.T) {
 
 func (w *world) recreate(name string) {
 	w.t.Helper()
-	c, err := w.engine.Inspect(w.t.Context(), "/"+name)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := w.engine.Remove(w.t.Context(), c.ID, true); err != nil {
-		w.t.Fatal(err)
-	}
-	_, err = w.engine.AddService(w.t.Context(), enginetest.Service{Project: "shop", Name: c.Label(engine.LabelService), Image: "shop:1"})
-	if err != nil {
+	if err := w.engine.Recreate(w.t.Context(), name); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -163,11 +163,7 @@ func TestReplacementThatDiesBeforeTheCommitIsRolledBack(t *testing.T) {
 				if applied.Result != ResultRolledBack {
 					t.Fatalf("%s: result = %q, want rolled back: %s", tc.reason, applied.Result, w.told(applied))
 				}
-				for name, state := range before {
-					if now := w.containers()[name]; now != state {
-						t.Errorf("%s: %s is %q, want %q", tc.reason, name, now, state)
-					}
-				}
+				w.wantContainers(before, tc.reason)
 			})
 		})
 	}

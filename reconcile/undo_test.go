@@ -56,11 +56,7 @@ func TestRollbackHasTimeForEveryContainer(t *testing.T) {
 		if applied := w.apply(); applied.Result != ResultRolledBack {
 			t.Errorf("result = %q, want rolled back: %s", applied.Result, w.told(applied))
 		}
-		for name, state := range before {
-			if now := w.containers()[name]; now != state {
-				t.Errorf("%s is %q, want %q", name, now, state)
-			}
-		}
+		w.wantContainers(before, "310 s for each of four stops")
 	})
 }
 
@@ -111,11 +107,7 @@ func TestSlowHealthIsNoFailedRollback(t *testing.T) {
 				if applied.Result != ResultRolledBack {
 					t.Errorf("%s: result = %q, want rolled back: %s", tc.reason, applied.Result, w.told(applied))
 				}
-				for name, state := range before {
-					if now := w.containers()[name]; now != state {
-						t.Errorf("%s: %s is %q, want %q", tc.reason, name, now, state)
-					}
-				}
+				w.wantContainers(before, tc.reason)
 			})
 		})
 	}

@@ -208,6 +208,17 @@ func (w *world) containers() map[string]string {
 	return seen
 }
 
+// wantContainers wants each of the containers as it was: the same id, state and restart policy under the same name.
+func (w *world) wantContainers(before map[string]string, reason string) {
+	w.t.Helper()
+	after := w.containers()
+	for name, state := range before {
+		if after[name] != state {
+			w.t.Errorf("%s: %s is %q, want %q", reason, name, after[name], state)
+		}
+	}
+}
+
 func (w *world) env(name string) map[string]*string {
 	w.t.Helper()
 	c, err := w.engine.Inspect(w.t.Context(), "/"+name)

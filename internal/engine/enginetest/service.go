@@ -50,6 +50,21 @@ func (e *Engine) AddService(ctx context.Context, service Service) (engine.Contai
 	return e.Inspect(ctx, id)
 }
 
+// Recreate puts another container in the place of the named one, as somebody else's docker compose would.
+func (e *Engine) Recreate(ctx context.Context, name string) error {
+	c, err := e.Inspect(ctx, "/"+name)
+	if err != nil {
+		return err
+	}
+	if err := e.Remove(ctx, c.ID, true); err != nil {
+		return err
+	}
+	_, err = e.AddService(ctx, Service{
+		Project: c.Label(engine.LabelProject), Name: c.Label(engine.LabelService), Image: c.Config.Image,
+	})
+	return err
+}
+
 func (s Service) spec(imageID string) engine.Spec {
 	number := strconv.Itoa(max(s.Number, 1))
 	name := s.Project + "-" + s.Name + "-" + number
