@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/composure-dev/composure/controller"
 	"github.com/composure-dev/composure/internal/engine"
@@ -46,22 +45,4 @@ func advised(err error) error {
 		}
 	}
 	return hint.Wrap(err, "the engine answers, but with an error: see docker version, and the engine's own log")
-}
-
-// unreachable says once where no engine answers, and once why: the API client's words, which the error carries, repeat both.
-func unreachable(err error) string {
-	_, words, _ := strings.Cut(err.Error(), engine.ErrUnreachable.Error()+": ")
-	host, cause, found := strings.Cut(words, ": ")
-	if !found {
-		return err.Error()
-	}
-	_, path, _ := strings.Cut(host, "://")
-	cause = strings.NewReplacer(
-		"failed to connect to the docker API at "+host+"; check if the path is correct and if the daemon is running: ", "",
-		"failed to connect to the docker API at "+host+": ", "",
-		"Cannot connect to the Docker daemon at "+host+". Is the docker daemon running?", "",
-		" while trying to connect to the docker API at "+host, "",
-		"dial unix "+path+": ", "",
-	).Replace(cause)
-	return strings.TrimSuffix("no engine answers at "+host+": "+cause, ": ")
 }

@@ -81,6 +81,7 @@ func (s status) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
 // conclude is the one place where an error becomes an exit code and words.
 func (in invocation) conclude(err error) int {
 	ended, isStatus := errors.AsType[status](err)
+	unreachable, isUnreachable := errors.AsType[*engine.UnreachableError](err)
 	switch {
 	case err == nil:
 		return exitOK
@@ -89,8 +90,8 @@ func (in invocation) conclude(err error) int {
 	case errors.Is(err, context.Canceled):
 		in.say("interrupted")
 		return exitInterrupted
-	case errors.Is(err, engine.ErrUnreachable):
-		in.say(unreachable(err), hints(err)...)
+	case isUnreachable: // what was being done does not matter: nothing can be
+		in.say(unreachable.Error(), hints(err)...)
 		return exitError
 	}
 	in.say(err.Error(), hints(err)...)

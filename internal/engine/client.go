@@ -217,7 +217,7 @@ func (c *Client) classify(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case client.IsErrConnectionFailed(err):
-		return fmt.Errorf("%w: %s: %s", ErrUnreachable, c.host, message)
+		return newUnreachable(c.host, message)
 	case cerrdefs.IsNotFound(err):
 		return fmt.Errorf("%w: %s", ErrNotFound, message)
 	case cerrdefs.IsConflict(err):
