@@ -170,17 +170,22 @@ func strayChanges(before, after *compose.Project, intended map[string]bool) []st
 			stray = append(stray, service)
 			continue
 		}
-		was, is := before.Services[service].Environment, after.Services[service].Environment
-		keys := maps.Clone(was)
-		maps.Copy(keys, is)
-		for _, key := range slices.Sorted(maps.Keys(keys)) {
-			name := service + "." + key
-			if !intended[name] && !sameVariable(was, is, key) {
+		for _, key := range changedVariables(before.Services[service], after.Services[service]) {
+			if name := service + "." + key; !intended[name] {
 				stray = append(stray, name)
 			}
 		}
 	}
 	return stray
+}
+
+// changedVariables are the variables, sorted, that the files give a service otherwise than before.
+func changedVariables(before, after *compose.Service) []string {
+	was, is := before.Environment, after.Environment
+	keys := map[string]compose.Variable{}
+	maps.Copy(keys, was)
+	maps.Copy(keys, is)
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(keys)), func(key string) bool { return sameVariable(was, is, key) })
 }
 
 func sameVariable(a, b map[string]compose.Variable, key string) bool {

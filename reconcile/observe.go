@@ -6,6 +6,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
@@ -219,7 +221,7 @@ func (s *Snapshot) knows(services []string) error {
 	have := s.ServiceNames()
 	for _, name := range services {
 		if !slices.Contains(have, name) {
-			return hint.Wrap(fmt.Errorf("project %q has no service %q", s.Name, name), "its services are: "+joinOr(have, "none"))
+			return hint.Wrap(fmt.Errorf("project %q has no service %q", s.Name, name), "its services are: "+cmp.Or(strings.Join(have, ", "), "none"))
 		}
 	}
 	return nil

@@ -133,14 +133,7 @@ func touched(before, after *compose.Project, service string) bool {
 	if before == nil || before.Services[service] == nil || after.Services[service] == nil {
 		return false
 	}
-	was, is := before.Services[service].Environment, after.Services[service].Environment
-	same := func(key string) bool { return sameVariable(was, is, key) }
-	for key := range is {
-		if !same(key) {
-			return true
-		}
-	}
-	return len(was) != len(is)
+	return len(changedVariables(before.Services[service], after.Services[service])) > 0
 }
 
 // heldContainer says why a container cannot be swapped, and the command that brings it to what the files say all the same. Where
@@ -257,11 +250,4 @@ func environmentDigest(project *compose.Project) string {
 		}
 	}
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
-}
-
-func joinOr(words []string, none string) string {
-	if len(words) == 0 {
-		return none
-	}
-	return strings.Join(words, ", ")
 }

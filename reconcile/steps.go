@@ -9,7 +9,6 @@ import (
 
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/files"
-	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
 
@@ -166,18 +165,18 @@ func (t *transaction) watchOld() {
 func (t *transaction) commit(ctx context.Context) {
 	for _, swapped := range t.swapped {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitWithin)
-		dead := t.swapper.Alive(clean, swapped)
 		err := t.swapper.Commit(clean, swapped)
-		cancel()
 		if err == nil {
+			cancel()
 			continue
 		}
 		t.leftover = true
 		advice := "remove it with: docker rm " + engine.ShortID(swapped.Old.ID)
-		if dead != nil {
+		if t.swapper.Alive(clean, swapped) != nil {
 			// The original may be the only good one; it is for a person to say.
 			advice = "put it back with:\n  " + strings.Join(engine.RecoveryCommands(swapped.Old), "\n  ")
 		}
+		cancel()
 		t.failure = strings.TrimPrefix(t.failure+"; ", "; ") + fmt.Sprintf("the old container %s was kept: %v; %s", swapped.Name(), err, advice)
 	}
 }
@@ -192,16 +191,4 @@ func (t *transaction) finish(step plan.Step, began time.Time, err error, detail 
 	}
 	t.outcomes[step.ID] = outcome
 	t.Log.V(1).Info("Finished step", "transaction", t.id, "step", step.ID, "result", outcome.Result, "durationMs", outcome.DurationMs)
-}
-
-// within is how long a check may take to pass.
-func within(c policy.Check, fallback time.Duration) time.Duration {
-	switch {
-	case c.Redis != nil:
-		return time.Duration(c.Redis.Within)
-	case c.Log != nil:
-		return time.Duration(c.Log.Within)
-	default:
-		return fallback
-	}
 }

@@ -183,3 +183,15 @@ func (v *verifier) target(ctx context.Context, service string) (engine.Container
 	}
 	return v.reader.Inspect(ctx, id)
 }
+
+// within is how long a check may take to pass.
+func within(c policy.Check, fallback time.Duration) time.Duration {
+	switch {
+	case c.Redis != nil:
+		return time.Duration(c.Redis.Within)
+	case c.Log != nil:
+		return time.Duration(c.Log.Within)
+	default:
+		return fallback
+	}
+}
