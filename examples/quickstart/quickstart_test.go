@@ -290,7 +290,14 @@ func TestEditByHandAndRestart(t *testing.T) {
 func TestValueOfAnotherShell(t *testing.T) {
 	p := newProject(t, "shell")
 	p.composure(0, "apply", "--yes")
-	p.env = []string{"CELERY_BEAT_MIN_SYNC_INTERVAL=60"}
+	p.wantMendedAfterUpWith("CELERY_BEAT_MIN_SYNC_INTERVAL=60")
+}
+
+// wantMendedAfterUpWith brings the project up from a shell that sets the variable, and applies from one that does not: the
+// containers are stale, and the files are right by their text.
+func (p *project) wantMendedAfterUpWith(variable string) {
+	p.t.Helper()
+	p.env = []string{variable}
 	p.up()
 	p.env = nil
 	ids := p.ids()
@@ -298,7 +305,7 @@ func TestValueOfAnotherShell(t *testing.T) {
 	p.composure(0, "apply", "--yes")
 	p.wantSwapped(ids, "app", "beat")
 	if p.read("compose.yaml") != file {
-		t.Error("the file was right and was written")
+		p.t.Error("the file was right and was written")
 	}
 	p.wantUpToDate()
 }
@@ -309,17 +316,7 @@ func TestValueOfAnotherShellInAnEnvFile(t *testing.T) {
 	p.write("sync.env", "CELERY_BEAT_REDIS_SYNC_ENABLED=${SYNC:-true}\nCELERY_BEAT_MIN_SYNC_INTERVAL=5\nCELERY_BEAT_REDIS_CHANNEL=updates\n")
 	p.replace("compose.yaml", "    command: [app]\n", "    command: [app]\n    env_file: sync.env\n")
 	p.replace("compose.yaml", "    command: [beat]\n", "    command: [beat]\n    env_file: sync.env\n")
-	p.env = []string{"SYNC=false"}
-	p.up()
-	p.env = nil
-	ids := p.ids()
-	file := p.read("compose.yaml")
-	p.composure(0, "apply", "--yes")
-	p.wantSwapped(ids, "app", "beat")
-	if p.read("compose.yaml") != file {
-		t.Error("env_file was right by its text, and compose.yaml was written")
-	}
-	p.wantUpToDate()
+	p.wantMendedAfterUpWith("SYNC=false")
 }
 
 // A person who presses Ctrl-C in the middle of a swap gets everything back.
