@@ -2,11 +2,11 @@ package edit
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/composure-dev/composure/internal/syntax"
 )
 
 // splice replaces the bytes from start to end by text.
@@ -15,212 +15,276 @@ type splice struct {
 	text       string
 }
 
-func (s *splice) apply(data []byte) []byte {
-	return slices.Concat(data[:s.start], []byte(s.text), data[s.end:])
+// draft is a way to make a change, not yet proved.
+type draft struct {
+	data    []byte
+	touched []place
+	at      *yaml.Node // what is edited
 }
 
-// plan is the splice that makes the change; nil when the file satisfies it already.
-func (d *document) plan(change Change) (*splice, *Refusal) {
-	t, refusal := d.locate(change)
-	if refusal != nil {
-		return nil, refusal
-	}
-	if t.environment == nil {
-		return d.planBlock(t, change)
-	}
-	if n := unfitEntry(t.environment); n != nil {
-		return nil, d.refuse(change, ReasonNotAMapping, n.Line)
-	}
-	found, count := entry(t.environment, change.Key)
-	isMap := t.environment.Kind == yaml.MappingNode
+// planner finds the ways to make one change, the best first.
+type planner struct {
+	*document
+	change Change
+}
+
+// spot is what one document says of the service.
+type spot struct {
+	document       int
+	services       *yaml.Node
+	service, block syntax.Found
+}
+
+// drafts are what can be tried, best first: in place, and where others share the place, beside it.
+func (p *planner) drafts() ([]draft, *Refusal) {
+	spots, refusal := p.spots()
 	switch {
-	case count > 1 && isMap:
-		return nil, d.refuse(change, ReasonDuplicateKey, found.key.Line)
-	case count > 0 && reads(t.environment, found, change):
-		return nil, nil
+	case refusal != nil:
+		return nil, refusal
+	case len(spots) == 0 && p.change.Create:
+		return p.create()
+	case len(spots) == 0:
+		return nil, p.refuse(p.change, ReasonServiceMissing, 0)
+	case p.change.Remove:
+		return p.removals()
 	}
-	if reason, line := d.affected(t, found.value, change.Key); reason != "" {
-		return nil, d.refuse(change, reason, line)
+	s := p.choose(spots)
+	if isReset(s.services) || isReset(s.service.Node) || isReset(s.block.Node) {
+		return nil, p.refuse(p.change, ReasonReset, s.service.Key.Line)
 	}
-	if count == 0 {
-		return d.planAdd(t.environment, change)
-	}
-	return d.planChange(t.environment, found, change)
+	return p.set(s), nil
 }
 
-// unfitEntry is the first entry that compose would not take either, or nil.
-func unfitEntry(environment *yaml.Node) *yaml.Node {
-	if environment.Kind == yaml.SequenceNode {
-		for _, item := range environment.Content {
-			if scalar(item).Tag != "!!str" {
-				return item
+func isReset(n *yaml.Node) bool { return n != nil && n.Tag == "!reset" }
+
+// spots are the documents that define the service, in order.
+func (p *planner) spots() ([]spot, *Refusal) {
+	var spots []spot
+	for i, root := range p.Roots {
+		s := spot{document: i, services: syntax.Child(root, "services")}
+		if line := p.misshapen(root, s.services); line > 0 {
+			return nil, p.refuse(p.change, ReasonShape, line)
+		}
+		s.service = syntax.Lookup(s.services, p.change.Service)
+		if s.service.Key == nil {
+			continue
+		}
+		s.block = syntax.Lookup(s.service.Node, "environment")
+		if line := p.twice(root, s); line > 0 {
+			return nil, p.refuse(p.change, ReasonAmbiguous, line)
+		}
+		if line := p.misshapen(s.service.Node); line > 0 {
+			return nil, p.refuse(p.change, ReasonShape, line)
+		}
+		if n := unfitBlock(s.block.Node); n != nil {
+			return nil, p.refuse(p.change, ReasonShape, n.Line)
+		}
+		spots = append(spots, s)
+	}
+	return spots, nil
+}
+
+// misshapen is the line of the first node that is neither a mapping nor empty, or 0.
+func (p *planner) misshapen(nodes ...*yaml.Node) int {
+	for _, n := range nodes {
+		if n != nil && n.Kind != yaml.MappingNode && !isNull(n) && !isReset(n) {
+			return n.Line
+		}
+	}
+	return 0
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// twice is the line of a key on the way to the value that stands twice in its mapping, or 0.
+func (p *planner) twice(root *yaml.Node, s spot) int {
+	for _, step := range []struct {
+		mapping *yaml.Node
+		key     string
+	}{
+		{root, "services"}, {s.services, p.change.Service}, {s.service.Node, "environment"}, {s.block.Node, p.change.Key},
+	} {
+		for _, m := range syntax.Lineage(step.mapping) {
+			if own := entriesOf(m, step.key); len(own) > 1 {
+				return own[1].Key.Line
 			}
 		}
-		return nil
 	}
-	for _, p := range pairs(environment) {
-		if p.key.Value != "<<" && (p.key.Kind != yaml.ScalarNode || scalar(p.value).Kind != yaml.ScalarNode) {
-			return p.key
+	return 0
+}
+
+// entriesOf are a mapping's own entries with a key.
+func entriesOf(mapping *yaml.Node, key string) []syntax.Pair {
+	return slices.DeleteFunc(syntax.Own(mapping), func(p syntax.Pair) bool { return p.Key.Value != key })
+}
+
+// unfitBlock is the first part of an environment block that compose would not take either, or nil.
+func unfitBlock(block *yaml.Node) *yaml.Node {
+	switch {
+	case block == nil || isReset(block):
+		return nil
+	case block.Kind == yaml.ScalarNode && !isNull(block):
+		return block
+	}
+	for _, item := range syntax.Items(block) {
+		if item.Kind != yaml.ScalarNode || item.ShortTag() != "!!str" && !isReset(item) {
+			return item
+		}
+	}
+	for _, e := range syntax.Pairs(block) {
+		if v := syntax.Deref(e.Value); e.Key.Kind != yaml.ScalarNode || v.Kind != yaml.ScalarNode && blockTag(v) == "" {
+			return e.Key
 		}
 	}
 	return nil
 }
 
-// reads reports whether compose reads the entry as the change's text. An unquoted value of a map is typed by YAML first: it
-// reads 022 as 18, and 1.10 as 1.1.
-func reads(environment *yaml.Node, found pair, change Change) bool {
-	value := scalar(found.value)
-	if environment.Kind == yaml.SequenceNode {
-		return value.Value == change.Key+"="+change.Text
-	}
-	if value.Tag == "!!str" {
-		return value.Value == change.Text
-	}
-	var typed any
-	if err := value.Decode(&typed); err != nil || typed == nil {
-		return false
-	}
-	return fmt.Sprint(typed) == change.Text
-}
-
-// planChange replaces the scalar of an entry and nothing around it.
-func (d *document) planChange(environment *yaml.Node, found pair, change Change) (*splice, *Refusal) {
-	n := found.value
-	switch {
-	case n.Style&yaml.TaggedStyle != 0:
-		return nil, d.refuse(change, ReasonTagged, n.Line)
-	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		return nil, d.refuse(change, ReasonBlockScalar, n.Line)
-	}
-	preferred := cmp.Or(styleOf(n), majority(values(environment)))
-	start, end := d.token(n, 0)
-	if environment.Kind == yaml.SequenceNode {
-		return &splice{start, end, listItem(change, preferred)}, nil
-	}
-	text := quote(change.Text, preferred, "k: ")
-	if start == end {
-		text = " " + text
-	}
-	return &splice{start, end, text}, nil
-}
-
-// values are what the entries' quotes stand around: the items of a list, the values of a map but for merges.
-func values(environment *yaml.Node) []*yaml.Node {
-	if environment.Kind == yaml.SequenceNode {
-		return environment.Content
-	}
-	var nodes []*yaml.Node
-	for _, p := range pairs(environment) {
-		if p.key.Value != "<<" {
-			nodes = append(nodes, p.value)
-		}
-	}
-	return nodes
-}
-
-// planAdd puts a line right below the block's last entry, above any comment that follows.
-func (d *document) planAdd(environment *yaml.Node, change Change) (*splice, *Refusal) {
-	last := environment.Content[len(environment.Content)-1]
-	if environment.Kind == yaml.SequenceNode {
-		gap := " "
-		if dash := strings.TrimLeft(d.before(last), " "); strings.TrimRight(dash, " ") == "-" {
-			gap = dash[1:]
-		}
-		line := strings.Repeat(" ", environment.Column-1) + "-" + gap + listItem(change, majority(values(environment)))
-		return d.insertBelow(last, environment.Column-1, line, change)
-	}
-	key := environment.Content[len(environment.Content)-2]
-	indent := d.before(key)
-	if strings.Trim(indent, " ") != "" {
-		return nil, d.refuse(change, ReasonComplexKey, key.Line)
-	}
-	return d.insertBelow(last, len(indent), indent+mapEntry(change, majority(values(environment))), change)
-}
-
-// insertBelow inserts lines below the node n, which belongs to a key or dash at column indent, with the line break used there.
-func (d *document) insertBelow(n *yaml.Node, indent int, lines string, change Change) (*splice, *Refusal) {
-	end := d.end(n, indent)
-	at := d.lineEnd(end)
-	leaf := n
-	for len(leaf.Content) > 0 {
-		leaf = leaf.Content[len(leaf.Content)-1]
-	}
-	if at == len(d.data) && leaf.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		return nil, d.refuse(change, ReasonBlockScalar, leaf.Line)
-	}
-	eol := d.lineBreak(at)
-	return &splice{at, at, eol + strings.ReplaceAll(lines, "\n", eol)}, nil
-}
-
-// planBlock gives a service an environment of its own.
-func (d *document) planBlock(t target, change Change) (*splice, *Refusal) {
-	for _, n := range inherited(t.service) {
-		if child(n, "environment") != nil {
-			return nil, d.refuse(change, ReasonMerge, n.Line)
-		}
-	}
-	if reason, line := d.affected(t, nil, change.Key); reason != "" {
-		return nil, d.refuse(change, reason, line)
-	}
-	sibling := d.sibling(t.service)
-	indent := d.before(sibling.key)
-	if strings.Trim(indent, " ") != "" {
-		return nil, d.refuse(change, ReasonComplexKey, sibling.key.Line)
-	}
-	step, line := d.step(t), mapEntry(change, styleAny)
-	if d.isList(t.name.Value) {
-		line = "- " + listItem(change, styleAny)
-	}
-	lines := indent + "environment:\n" + indent + strings.Repeat(" ", step) + line
-	return d.insertBelow(sibling.value, len(indent), lines, change)
-}
-
-// step is how much deeper than its key the entries of an environment block stand in this file.
-func (d *document) step(t target) int {
-	lists, maps := d.blocks()
-	blocks := maps
-	if d.isList(t.name.Value) {
-		blocks = lists
-	}
-	own := max(t.service.Column-t.name.Column, 1)
-	if len(blocks) == 0 {
-		return own
-	}
-	counts, best := map[int]int{}, own
-	for _, p := range blocks {
-		step := p.value.Column - p.key.Column
-		if counts[step]++; counts[step] > counts[best] {
-			best = step
-		}
-	}
-	return best
-}
-
-// sibling is the entry of the service below which environment belongs: that which precedes it most often in the file, else
-// the first of the customary ones, else the last.
-func (d *document) sibling(service *yaml.Node) pair {
-	counts := map[string]int{}
-	for _, s := range pairs(d.services()) {
-		own := pairs(s.value)
-		for i := 1; i < len(own); i++ {
-			if own[i].key.Value == "environment" {
-				counts[own[i-1].key.Value]++
+// choose is the document in which a value of the key counts: the last one that sets it or replaces the whole block, else the last
+// one with a block, else the last one with the service.
+func (p *planner) choose(spots []spot) spot {
+	for _, decides := range []func(spot) bool{
+		func(s spot) bool { return blockTag(s.block.Node) != "" || sets(s.block.Node, p.change.Key) },
+		func(s spot) bool { return s.block.Node != nil },
+	} {
+		for _, s := range slices.Backward(spots) {
+			if decides(s) {
+				return s
 			}
 		}
 	}
-	customary := []string{"env_file", "image", "build", "container_name", "hostname", "platform", "extends", "restart", "user", "entrypoint", "command"}
-	own := pairs(service)
-	best := own[len(own)-1]
-	rank := func(p pair) int {
-		if i := slices.Index(customary, p.key.Value); i >= 0 {
-			return counts[p.key.Value]*100 + len(customary) - i
-		}
-		return counts[p.key.Value] * 100
+	return spots[len(spots)-1]
+}
+
+// sets reports whether a block has the key, be it through a merge key.
+func sets(block *yaml.Node, key string) bool {
+	return syntax.Lookup(block, key).Key != nil || len(itemsOf(block, key)) > 0
+}
+
+// set are the ways to give the key a value at a spot.
+func (p *planner) set(s spot) []draft {
+	shared := s.service.Aliased || s.service.Merged || s.block.Aliased || s.block.Merged
+	var drafts []draft
+	if s.block.Node == nil || s.block.Merged && isNull(s.block.Node) {
+		drafts = p.addBlock(s, "")
+	} else {
+		drafts = p.setIn(s.block.Node, s)
 	}
-	for _, p := range own {
-		if rank(p) > rank(best) {
-			best = p
+	if shared {
+		drafts = append(drafts, p.beside(s)...)
+	}
+	return drafts
+}
+
+// setIn are the ways to give the key a value in a block that is written down somewhere.
+func (p *planner) setIn(block *yaml.Node, s spot) []draft {
+	switch block.Kind {
+	case yaml.ScalarNode:
+		return []draft{p.draft(block, append(p.cut(p.Token(block)), p.fill(s.block.Key, block, s))...)}
+	case yaml.SequenceNode:
+		if items := itemsOf(block, p.change.Key); len(items) > 0 {
+			return []draft{p.draft(block, p.replaceItem(block, items[len(items)-1]))}
+		}
+		return []draft{p.draft(block, p.append(block)...)}
+	}
+	var drafts []draft
+	for i, m := range syntax.Lineage(block) {
+		if own := entriesOf(m, p.change.Key); len(own) > 0 {
+			drafts = append(drafts, p.draft(m, p.replaceValue(m, own[0])))
+			if i == 0 {
+				return drafts
+			}
+			break
 		}
 	}
-	return best
+	return append(drafts, p.draft(block, p.append(block)...))
+}
+
+// draft is the file with splices made, which change the key in n.
+func (p *planner) draft(n *yaml.Node, splices ...splice) draft {
+	return draft{data: p.spliced(splices), touched: []place{p.placeOf(n, p.change.Key)}, at: n}
+}
+
+// spliced makes splices that do not overlap; what is only inserted goes before what is replaced there.
+func (d *document) spliced(splices []splice) []byte {
+	slices.SortStableFunc(splices, func(a, b splice) int { return cmp.Or(a.start-b.start, a.end-b.end) })
+	var data []byte
+	at := 0
+	for _, s := range splices {
+		data = slices.Concat(data, d.Data[at:s.start], []byte(s.text))
+		at = s.end
+	}
+	return append(data, d.Data[at:]...)
+}
+
+// itemsOf are a list's own items that set or name the key, as they are written.
+func itemsOf(block *yaml.Node, key string) []*yaml.Node {
+	var found []*yaml.Node
+	for i, item := range syntax.Items(block) {
+		if name := keyOf(item); name == key {
+			found = append(found, block.Content[i])
+		}
+	}
+	return found
+}
+
+// explain says why a draft is no way to make the change.
+func (d *document) explain(change Change, problem problem, tried draft) *Refusal {
+	line := 0
+	if tried.at != nil {
+		line = tried.at.Line
+	}
+	others := slices.DeleteFunc(slices.Clone(problem.services), func(name string) bool { return name == change.Service })
+	if len(others) > 0 {
+		return d.refuseFor(change, ReasonShared, line, others)
+	}
+	if used := d.aliasLine(tried.at); used > 0 || problem.dangling {
+		return d.refuse(change, ReasonShared, used)
+	}
+	return d.refuse(change, ReasonUnproven, line)
+}
+
+// aliasLine is the line of an alias that stands for n, for something in it, or for something that it lies in; 0 without one.
+func (d *document) aliasLine(n *yaml.Node) int {
+	if n == nil {
+		return 0
+	}
+	for _, root := range d.Roots {
+		path := nodesTo(root, n)
+		if path == nil {
+			continue
+		}
+		path = append(path, n.Content...)
+		return firstAlias(root, path)
+	}
+	return 0
+}
+
+func nodesTo(from, to *yaml.Node) []*yaml.Node {
+	if from == to {
+		return []*yaml.Node{from}
+	}
+	if from == nil || from.Kind == yaml.AliasNode {
+		return nil
+	}
+	for _, c := range from.Content {
+		if rest := nodesTo(c, to); rest != nil {
+			return append(rest, from)
+		}
+	}
+	return nil
+}
+
+func firstAlias(n *yaml.Node, targets []*yaml.Node) int {
+	if n.Kind == yaml.AliasNode {
+		if slices.Contains(targets, n.Alias) {
+			return n.Line
+		}
+		return 0
+	}
+	for _, c := range n.Content {
+		if line := firstAlias(c, targets); line > 0 {
+			return line
+		}
+	}
+	return 0
 }

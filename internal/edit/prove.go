@@ -1,98 +1,143 @@
 package edit
 
 import (
+	"maps"
 	"slices"
-	"strings"
+	"strconv"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/composure-dev/composure/internal/syntax"
 )
 
-// proved reports whether after differs from before in the given keys only, and reads each as its text (of several changes of
-// one key the last counts).
+// proof holds two versions of a file against each other.
+type proof struct {
+	before, after *document
+	intended      []Change
+	touched       []place
+}
+
+// problem is what an edit changes that it must not: services that have a variable otherwise (by name, sorted), or other data.
+type problem struct {
+	services []string
+	data     bool
+	dangling bool // an alias elsewhere has lost its anchor
+}
+
+// check returns nil when after differs from before in nothing but intended changes, and where it differs has what they ask for.
 //
-// The trees are compared as written, with aliases by name: that costs no more than the files are long, whatever their aliases
-// expand to. It is as strong as comparing them expanded, because nothing on the way to a changed key is used through an alias.
-func proved(before, after *document, changes []Change) bool {
-	if len(before.roots) != 1 || len(after.roots) != 1 {
-		return false
+// Environments are compared as compose reads them, aliases and merge keys followed. All else is compared as data too, but for
+// extension fields (x-…), which mean nothing to compose by themselves: they are compared as written, without the touched keys.
+func (p proof) check() *problem {
+	if p.after.model == nil || max(len(p.before.Roots), 1) != max(len(p.after.Roots), 1) || !maps.Equal(p.before.model.tags, p.after.model.tags) {
+		return &problem{data: true}
 	}
-	wanted := map[string]map[string]string{}
-	for _, c := range changes {
-		if wanted[c.Service] == nil {
-			wanted[c.Service] = map[string]string{}
-		}
-		wanted[c.Service][c.Key] = c.Text
+	if stray := p.stray(); len(stray) > 0 {
+		return &problem{services: stray}
 	}
-	for service, keys := range wanted {
-		environment := child(child(after.services(), service), "environment")
-		if environment == nil {
-			return false
-		}
-		for key, text := range keys {
-			found, count := entry(environment, key)
-			if count == 0 || !reads(environment, found, Change{Service: service, Key: key, Text: text}) {
-				return false
+	if !newComparison(p).same() {
+		return &problem{data: true}
+	}
+	return nil
+}
+
+// stray are the services of which a variable differs that no change speaks of, or otherwise than one says.
+func (p proof) stray() []string {
+	was, is := p.before.model.environments, p.after.model.environments
+	services := map[string]bool{}
+	compare := func(a, b map[string]map[string]value) {
+		for service := range a {
+			for key, v := range a[service] {
+				// An empty value is another thing than none.
+				if other, set := b[service][key]; (!set || other != v) && !p.wanted(service, key) {
+					services[service] = true
+				}
 			}
 		}
 	}
-	return equal(without(before.roots[0], wanted), without(after.roots[0], wanted))
+	compare(was, is)
+	compare(is, was)
+	return slices.Sorted(maps.Keys(services))
 }
 
-// without is a copy of the root that lacks the given keys of the services' environments, and environments that are empty then.
-func without(root *yaml.Node, keys map[string]map[string]string) *yaml.Node {
-	return mapValue(root, "services", func(services *yaml.Node) *yaml.Node {
-		for service := range keys {
-			services = mapValue(services, service, func(n *yaml.Node) *yaml.Node {
-				return mapValue(n, "environment", func(e *yaml.Node) *yaml.Node { return withoutKeys(e, keys[service]) })
-			})
-		}
-		return services
+func (p proof) wanted(service, key string) bool {
+	return slices.ContainsFunc(p.intended, func(c Change) bool {
+		return c.Service == service && c.Key == key && p.after.satisfies(c)
 	})
 }
 
-// mapValue is a copy of the mapping n with the value of key replaced by f's, or dropped if that is nil.
-func mapValue(n *yaml.Node, key string, f func(*yaml.Node) *yaml.Node) *yaml.Node {
-	if n.Kind != yaml.MappingNode {
-		return n
-	}
-	copied := *n
-	copied.Content = nil
-	for _, p := range pairs(n) {
-		value := p.value
-		if p.key.Value == key {
-			value = f(value)
-		}
-		if value != nil {
-			copied.Content = append(copied.Content, p.key, value)
+// created are the services that a change may add to the file.
+func (p proof) created() map[string]bool {
+	created := map[string]bool{}
+	for _, c := range p.intended {
+		if _, defined := p.before.model.environments[c.Service]; c.Create && !defined {
+			created[c.Service] = true
 		}
 	}
-	return &copied
+	return created
 }
 
-func withoutKeys(environment *yaml.Node, keys map[string]string) *yaml.Node {
-	copied := *environment
-	copied.Content = nil
-	size := 1
-	if environment.Kind == yaml.MappingNode {
-		size = 2
-	}
-	for e := range slices.Chunk(environment.Content, size) {
-		name := scalar(e[0]).Value
-		if size == 1 {
-			name, _, _ = strings.Cut(name, "=")
-		}
-		if _, changed := keys[name]; !changed {
-			copied.Content = append(copied.Content, e...)
+// place is a mapping or list of a document, by the keys and indexes that lead to it, and a key in it.
+type place struct {
+	document int
+	path     []string
+	key      string
+}
+
+// placeOf is the place of a key in n, which is written down somewhere in the file.
+func (d *document) placeOf(n *yaml.Node, key string) place {
+	for i, root := range d.Roots {
+		if path, found := pathTo(root, n); found {
+			return place{document: i, path: path, key: key}
 		}
 	}
-	if len(copied.Content) == 0 {
+	return place{document: -1}
+}
+
+func pathTo(from, to *yaml.Node) (path []string, found bool) {
+	if from == to {
+		return nil, true
+	}
+	if from == nil || from.Kind == yaml.AliasNode {
+		return nil, false
+	}
+	for i, c := range from.Content {
+		step := strconv.Itoa(i)
+		if from.Kind == yaml.MappingNode {
+			step = from.Content[i-i%2].Value
+		}
+		if rest, found := pathTo(c, to); found {
+			return append([]string{step}, rest...), true
+		}
+	}
+	return nil, false
+}
+
+// node is the mapping or list at a place, or nil.
+func (p place) node(d *document) *yaml.Node {
+	if p.document < 0 || p.document >= len(d.Roots) {
 		return nil
 	}
-	return &copied
+	n := d.Roots[p.document]
+	for _, step := range p.path {
+		n = below(n, step)
+	}
+	return n
 }
 
-// equal reports whether two trees are the same data: quotes, comments and positions do not count.
-func equal(a, b *yaml.Node) bool {
-	return a.Kind == b.Kind && a.ShortTag() == b.ShortTag() && a.Value == b.Value && a.Anchor == b.Anchor &&
-		slices.EqualFunc(a.Content, b.Content, equal)
+func below(n *yaml.Node, step string) *yaml.Node {
+	switch {
+	case n == nil:
+	case n.Kind == yaml.SequenceNode:
+		if i, err := strconv.Atoi(step); err == nil && i < len(n.Content) {
+			return n.Content[i]
+		}
+	default:
+		for _, e := range syntax.Entries(n) {
+			if e.Key.Value == step {
+				return e.Value
+			}
+		}
+	}
+	return nil
 }

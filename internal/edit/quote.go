@@ -47,20 +47,42 @@ func majority(nodes []*yaml.Node) style {
 	return styleAny
 }
 
+// form is where a scalar is to stand: behind a key or a dash, and whether in flow style, where brackets and commas end it.
+type form struct {
+	lead string
+	flow bool
+}
+
 // mapEntry is the line of a mapping that sets the change's key, without indentation.
-func mapEntry(change Change, preferred style) string {
-	return quote(change.Key, styleAny, "k: ") + ": " + quote(change.Text, preferred, "k: ")
+func mapEntry(change Change, preferred style) string { return mapEntryIn(change, preferred, false) }
+
+func mapEntryIn(change Change, preferred style, flow bool) string {
+	in := form{"k: ", flow}
+	key := quote(change.Key, styleAny, in) + ":"
+	switch {
+	case change.Bare && flow:
+		return key + " null"
+	case change.Bare:
+		return key
+	}
+	return key + " " + quote(change.Text, preferred, in)
 }
 
 // listItem is the item of a list that sets the change's key, without the dash.
-func listItem(change Change, preferred style) string {
-	return quote(change.Key+"="+change.Text, preferred, "- ")
+func listItem(change Change, preferred style) string { return listItemIn(change, preferred, false) }
+
+func listItemIn(change Change, preferred style, flow bool) string {
+	text := change.Key
+	if !change.Bare {
+		text += "=" + change.Text
+	}
+	return quote(text, preferred, form{"- ", flow})
 }
 
 // quote writes text as a scalar that every YAML parser, of 1.1 or 1.2, reads as that string; in the preferred style if that
-// can. lead is what stands before it: a key or a dash.
-func quote(text string, preferred style, lead string) string {
-	plain, single := plainSafe(text, lead), singleSafe(text)
+// can.
+func quote(text string, preferred style, in form) string {
+	plain, single := plainSafe(text, in), singleSafe(text)
 	switch {
 	case preferred == styleSingle && single:
 		return singleQuote(text)
@@ -79,12 +101,15 @@ func quote(text string, preferred style, lead string) string {
 var notString = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null|nil|~|=|<<|` +
 	`[-+]?\.(inf|nan)|[-+]?[0-9.][0-9._,]*(e[-+]?[0-9]+)?|[-+]?0[xob][0-9a-f_]+|[-+]?[0-9][0-9_]*(:[0-9.]+)+|[0-9]{4}-[0-9]{1,2}-[0-9].*)$`)
 
-func plainSafe(text, lead string) bool {
+func plainSafe(text string, in form) bool {
+	if in.flow && strings.ContainsAny(text, ",[]{}:#'\"") {
+		return false
+	}
 	if !singleSafe(text) || notString.MatchString(text) || strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") {
 		return false
 	}
 	var n yaml.Node
-	if err := yaml.Unmarshal([]byte(lead+text+"\n"), &n); err != nil || len(n.Content) != 1 || len(n.Content[0].Content) == 0 {
+	if err := yaml.Unmarshal([]byte(in.lead+text+"\n"), &n); err != nil || len(n.Content) != 1 || len(n.Content[0].Content) == 0 {
 		return false
 	}
 	content := n.Content[0].Content

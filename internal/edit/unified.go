@@ -13,7 +13,7 @@ import (
 const contextLines = 3
 
 // Unified is the unified diff from before to after with three lines of context, as `git apply` takes it; empty when they are
-// equal. path is relative to where the diff is to be applied. Values are shown as they are: masking is the caller's.
+// equal. Before nil is a file that does not exist yet. path is relative to where the diff is to be applied. Values are shown as they are: masking is the caller's.
 func Unified(path string, before, after []byte) string {
 	return UnifiedContext(path, before, after, contextLines)
 }
@@ -29,7 +29,11 @@ func UnifiedContext(path string, before, after []byte, context int) string {
 		return "" // the edits were computed from before: they cannot lie outside of it
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "--- %s\n+++ %s\n", diffLabel("a/"+path), diffLabel("b/"+path))
+	old := diffLabel("a/" + path)
+	if before == nil {
+		old = "/dev/null"
+	}
+	fmt.Fprintf(&out, "--- %s\n+++ %s\n", old, diffLabel("b/"+path))
 	shift := 0 // by how much the new file is longer so far
 	for _, h := range u.Hunks {
 		lines, removed, added := hunkLines(h)
