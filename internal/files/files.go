@@ -1,5 +1,6 @@
-// Package files reads and replaces the user's files without ever leaving one half-written: a digest of what was read is
-// checked again before the write, several files are written all or none, mode and owner are kept.
+// Package files reads, replaces and creates the user's files without ever leaving one half-written: a digest of what was read
+// is checked again before the write, several files are written all or none, and what a file is besides its content is kept:
+// mode, owner, extended attributes, links.
 package files
 
 import (
@@ -10,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 )
 
@@ -23,15 +23,25 @@ type File struct {
 	Target  string // where the content is: absolute, symlinks resolved
 	Content []byte
 	Digest  string      // "sha256:<hex>" of Content
-	Mode    fs.FileMode // permission bits
+	Mode    fs.FileMode // permission bits, setuid, setgid and sticky
 	UID     int
 	GID     int
+	Links   int // hard links to it, its own name included
 }
 
-// ChangedError tells that a file is not as it was when it was read.
-type ChangedError struct{ Path string }
+// keptModes are the bits of a mode that outlive a new content.
+const keptModes = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+// ChangedError tells that a file is not as it was when it was read: it has another content, or it is there although it was not.
+type ChangedError struct {
+	Path     string
+	Appeared bool
+}
 
 func (e *ChangedError) Error() string {
+	if e.Appeared {
+		return fmt.Sprintf("file %q exists, although it did not when it was looked for; nothing was written to it", e.Path)
+	}
 	return fmt.Sprintf("file %q changed since it was read; nothing was written to it", e.Path)
 }
 
@@ -74,26 +84,26 @@ func Read(path string) (File, error) {
 	if len(content) > MaxSize {
 		return File{}, fmt.Errorf("read file %q: larger than %d bytes", path, MaxSize)
 	}
-	file := File{Path: path, Target: target, Content: content, Digest: Digest(content), Mode: info.Mode().Perm(), UID: -1, GID: -1}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		file.UID, file.GID = int(stat.Uid), int(stat.Gid)
-	}
+	file := File{Path: path, Target: target, Content: content, Digest: Digest(content)}
+	file.describe(info)
 	return file, nil
 }
 
-func resolve(path string) (string, error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
+// describe notes what a file is besides its content.
+func (f *File) describe(info fs.FileInfo) {
+	f.Mode, f.UID, f.GID, f.Links = info.Mode()&keptModes, -1, -1, 1
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		f.UID, f.GID, f.Links = int(stat.Uid), int(stat.Gid), int(stat.Nlink)
 	}
-	return filepath.EvalSymlinks(absolute)
 }
 
-// Write is a file's next content. Digest is that of the content it replaces.
+// Write is a file's next content. Digest is that of the content it replaces; empty, the file must not exist and is created.
 type Write struct {
 	Path    string
 	Content []byte
 	Digest  string
+	// Like is the file whose owner and permissions a created one gets. Empty: it is this user's, and nobody else may read it.
+	Like string
 }
 
 // Before is what a file was before it was written, and the digest of what was written: what [Restore] needs.
@@ -101,9 +111,10 @@ type Before struct {
 	Path    string
 	Content []byte
 	Digest  string // of what was written
+	Created bool   // there was no such file
 }
 
-// replaceFunc replaces the content of a file that was just read.
+// replaceFunc replaces the content of a file that was just read, or creates one: that has no digest.
 type replaceFunc func(file File, content []byte) error
 
 // PartialError is a write that failed and could not be undone: what Before holds may not be as it was.
@@ -120,15 +131,15 @@ func (e *PartialError) Error() string {
 func (e *PartialError) Unwrap() []error { return []error{e.WriteErr, e.RestoreErr} }
 
 // WriteAll writes all files or none, and returns what [Restore] needs to undo it. Before the first write it checks every
-// file: one that does not have the digest any more is a *[ChangedError], one outside of roots (if any are given) an
-// *[OutsideError]. A file that has the content already is not touched and not returned.
+// file: one that does not have the digest any more, or that is there although it is to be created, is a *[ChangedError]; one
+// outside of roots (if any are given) an *[OutsideError]. A file that has the content already is not touched and not returned.
 //
 // When a write fails, the files written before it are restored; if that fails too, the error is a *[PartialError].
 func WriteAll(writes []Write, roots []string) ([]Before, error) {
-	return writeAll(writes, roots, replace)
+	return writeAll(writes, roots, store)
 }
 
-func writeAll(writes []Write, roots []string, replace replaceFunc) ([]Before, error) {
+func writeAll(writes []Write, roots []string, store replaceFunc) ([]Before, error) {
 	current, err := check(writes, roots)
 	if err != nil {
 		return nil, err
@@ -140,16 +151,29 @@ func writeAll(writes []Write, roots []string, replace replaceFunc) ([]Before, er
 			continue
 		}
 		// It is noted first: a write can fail after the rename.
-		written = append(written, Before{Path: file.Path, Content: file.Content, Digest: digest})
-		if err := replace(file, writes[i].Content); err != nil {
-			err = fmt.Errorf("write file %q: %w", file.Path, err)
-			if restoreErr := Restore(written); restoreErr != nil {
-				return nil, &PartialError{Before: written, WriteErr: err, RestoreErr: restoreErr}
-			}
-			return nil, err
+		written = append(written, Before{Path: file.Path, Content: file.Content, Digest: digest, Created: file.Digest == ""})
+		err := store(file, writes[i].Content)
+		if err == nil {
+			continue
 		}
+		if _, untouched := errors.AsType[*ChangedError](err); untouched {
+			written = written[:len(written)-1]
+		}
+		err = named("write", file.Path, err)
+		if restoreErr := Restore(written); restoreErr != nil {
+			return nil, &PartialError{Before: written, WriteErr: err, RestoreErr: restoreErr}
+		}
+		return nil, err
 	}
 	return written, nil
+}
+
+// store is the [replaceFunc] of the real disk.
+func store(file File, content []byte) error {
+	if file.Digest == "" {
+		return create(file, content)
+	}
+	return replace(file, content)
 }
 
 // check reads what the writes are to replace, in their order.
@@ -157,7 +181,7 @@ func check(writes []Write, roots []string) ([]File, error) {
 	var current []File
 	seen := map[string]bool{}
 	for _, w := range writes {
-		file, err := Read(w.Path)
+		file, err := next(w)
 		if err != nil {
 			return nil, err
 		}
@@ -177,57 +201,69 @@ func check(writes []Write, roots []string) ([]File, error) {
 	return current, nil
 }
 
-// Folder is the folder in which path really lies. It returns an *[OutsideError] when that is not below one of roots.
-func Folder(path string, roots []string) (string, error) {
-	target, err := resolve(path)
+// next is the file that a write is about: as it is, or as it is to be created.
+func next(w Write) (File, error) {
+	if w.Digest != "" {
+		return Read(w.Path)
+	}
+	target, exists, err := locate(w.Path)
 	if err != nil {
-		return "", fmt.Errorf("resolve file %q: %w", path, err)
+		return File{}, fmt.Errorf("create file %q: %w", w.Path, err)
 	}
-	inside, err := within(target, roots)
+	if exists {
+		return File{}, &ChangedError{Path: w.Path, Appeared: true}
+	}
+	file := File{Path: w.Path, Target: target, Mode: 0o600, UID: -1, GID: -1}
+	if w.Like == "" {
+		return file, nil
+	}
+	like, err := os.Stat(w.Like)
 	if err != nil {
-		return "", err
+		return File{}, fmt.Errorf("create file %q as one like %q: %w", w.Path, w.Like, err)
 	}
-	if !inside {
-		return "", &OutsideError{Path: path, Target: target}
-	}
-	return filepath.Dir(target), nil
+	file.describe(like)
+	return file, nil
 }
 
-// within reports whether target, resolved, is below one of roots; without roots everything is.
-func within(target string, roots []string) (bool, error) {
-	for _, root := range roots {
-		resolved, err := resolve(root)
-		if err != nil {
-			return false, fmt.Errorf("resolve folder %q: %w", root, err)
-		}
-		relative, err := filepath.Rel(resolved, target)
-		if err == nil && filepath.IsLocal(relative) {
-			return true, nil
-		}
-	}
-	return len(roots) == 0, nil
-}
-
-// Restore puts the old content back, byte by byte, wherever a file still is as it was written. One that is not, and does not
-// have its old content either, is left alone and reported as *[ChangedError]; the others are restored all the same. It may be
-// repeated.
+// Restore puts the old content back, byte by byte, wherever a file still is as it was written, and removes what was created.
+// A file that is not as it was written, nor as it was before, is left alone and reported as *[ChangedError]; the others are
+// restored all the same. It may be repeated.
 func Restore(before []Before) error {
 	var problems []error
 	for _, b := range before {
-		file, err := Read(b.Path)
-		switch {
-		case err != nil:
-			problems = append(problems, err)
-			continue
-		case file.Digest == Digest(b.Content):
-			continue
-		case file.Digest != b.Digest:
-			problems = append(problems, &ChangedError{Path: b.Path})
-			continue
+		restore := restoreContent
+		if b.Created {
+			restore = removeCreated
 		}
-		if err := replace(file, b.Content); err != nil {
-			problems = append(problems, fmt.Errorf("restore file %q: %w", b.Path, err))
+		if err := restore(b); err != nil {
+			problems = append(problems, err)
 		}
 	}
 	return errors.Join(problems...)
+}
+
+func restoreContent(b Before) error {
+	file, err := Read(b.Path)
+	switch {
+	case err != nil:
+		return err
+	case file.Digest == Digest(b.Content):
+		return nil
+	case file.Digest != b.Digest:
+		return &ChangedError{Path: b.Path}
+	}
+	if err := replace(file, b.Content); err != nil {
+		return named("restore", b.Path, err)
+	}
+	return nil
+}
+
+// named says which file an error is about, where it does not by itself.
+func named(verb, path string, err error) error {
+	_, changed := errors.AsType[*ChangedError](err)
+	_, unwritable := errors.AsType[*ReadOnlyError](err)
+	if changed || unwritable {
+		return err
+	}
+	return fmt.Errorf("%s file %q: %w", verb, path, err)
 }

@@ -77,7 +77,7 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := File{
-		Path: filepath.Join(dir, "link"), Target: target, Content: []byte("abc"), Mode: 0o646, UID: os.Getuid(), GID: os.Getgid(),
+		Path: filepath.Join(dir, "link"), Target: target, Content: []byte("abc"), Mode: 0o646, UID: os.Getuid(), GID: os.Getgid(), Links: 1,
 		Digest: "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -333,4 +333,83 @@ func TestLockDirExcludes(t *testing.T) {
 	if n := turns.Load(); n != 200 {
 		t.Errorf("want 200 turns, got %d", n)
 	}
+}
+
+func TestWriteAllKeepsHardLinks(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "f"), filepath.Join(dir, "link")
+	put(t, path, "old and long")
+	if err := os.Link(path, link); err != nil {
+		t.Fatal(err)
+	}
+	before, err := WriteAll([]Write{write(read(t, path), "new")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, link, "new")
+	if err := Restore(before); err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, link, "old and long")
+	if got := read(t, path); got.Links != 2 || got.Mode != 0o646 {
+		t.Errorf("%d links, mode %o, want both names and the mode kept", got.Links, got.Mode)
+	}
+}
+
+func TestWriteAllKeepsSpecialModes(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root is sure to keep them")
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	put(t, path, "old")
+	if err := os.Chmod(path, 0o640|os.ModeSetuid|os.ModeSetgid|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	was := read(t, path)
+	if _, err := WriteAll([]Write{write(was, "new")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, path); got.Mode != was.Mode {
+		t.Errorf("mode %v, want %v", got.Mode, was.Mode)
+	}
+}
+
+func TestWritable(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		path   string
+		want   string // part of the reason; empty: it is writable
+	}{
+		"File":     {"it can be replaced", "root/f", ""},
+		"New":      {"it can be created", "root/new", ""},
+		"Link":     {"its file can be replaced", "root/link", ""},
+		"Folder":   {"no content to replace", "root", "not a regular file"},
+		"FIFO":     {"it is not opened either, that would block", "root/fifo", "not a regular file"},
+		"Missing":  {"no folders are made", "root/no/f", "its folder does not exist"},
+		"Dangling": {"a file would be made somewhere else", "root/dangling", "leads nowhere"},
+		"Outside":  {"it is not an allowed folder", "f", "outside the allowed folders"},
+		"LinkOut":  {"nor one by a link", "root/out", "outside the allowed folders"},
+	}
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	err := errors.Join(os.Mkdir(root, 0o755), syscall.Mkfifo(filepath.Join(root, "fifo"), 0o600), os.Symlink("f", filepath.Join(root, "link")),
+		os.Symlink("nowhere", filepath.Join(root, "dangling")), os.Symlink("../f", filepath.Join(root, "out")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "f"), "old")
+	put(t, filepath.Join(root, "f"), "old")
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := Writable(filepath.Join(dir, tc.path), []string{root})
+			unwritable, ok := errors.AsType[*ReadOnlyError](err)
+			switch {
+			case tc.want == "" && err != nil:
+				t.Errorf("%s: got %v", tc.reason, err)
+			case tc.want != "" && (!ok || !strings.Contains(unwritable.Reason, tc.want) || unwritable.Advice == ""):
+				t.Errorf("%s: want %q and what to do, got %v", tc.reason, tc.want, err)
+			}
+		})
+	}
+	wantOnly(t, root, "dangling", "f", "fifo", "link", "out")
 }

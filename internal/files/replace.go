@@ -12,45 +12,77 @@ import (
 )
 
 // replace swaps the content of file in one step that survives a crash: a temporary file beside it, fsync, rename, fsync of the
-// folder. Where a rename cannot do (a bind-mounted file, or an owner that only root could give away) it writes in place.
+// folder. Where a rename cannot do (a bind-mounted file, a folder that may not be written to) or would lose something (an owner
+// or attribute that only root could give, a hard link) it writes in place.
 func replace(file File, content []byte) error {
-	dir := filepath.Dir(file.Target)
-	pending, err := renameio.NewPendingFile(file.Target, renameio.WithTempDir(dir), renameio.WithStaticPermissions(file.Mode))
+	if file.Links > 1 {
+		return writeInPlace(file, content)
+	}
+	err := rename(file, content)
+	if unsuited(err) {
+		return writeInPlace(file, content)
+	}
 	if err != nil {
-		return explain(err, dir)
+		return err
+	}
+	return syncFolder(filepath.Dir(file.Target))
+}
+
+// unsuited reports whether a rename failed for a reason that writing in place knows nothing of. None of them comes after it.
+func unsuited(err error) bool {
+	for _, reason := range []error{fs.ErrPermission, syscall.EROFS, syscall.EBUSY, syscall.EXDEV, errUnkept} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+func rename(file File, content []byte) error {
+	pending, err := renameio.NewPendingFile(file.Target, renameio.WithTempDir(filepath.Dir(file.Target)))
+	if err != nil {
+		return err
 	}
 	defer pending.Cleanup() // nothing is left to do after a rename; else the error below is the one that counts
-	if err := keepOwner(pending.File, file); errors.Is(err, fs.ErrPermission) {
-		return writeInPlace(file, content)
-	} else if err != nil {
+	if err := pending.Chown(file.UID, file.GID); err != nil {
+		return err
+	}
+	if err := keepAttributes(file.Target, pending.Name()); err != nil {
 		return err
 	}
 	if _, err := pending.Write(content); err != nil {
 		return err
 	}
-	err = pending.CloseAtomicallyReplace()
-	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV) {
-		return writeInPlace(file, content)
-	}
-	if err != nil {
-		return explain(err, dir)
-	}
-	return syncFolder(dir)
-}
-
-// keepOwner gives f the owner and mode of file. The mode comes last: a change of owner clears bits of it.
-func keepOwner(f *os.File, file File) error {
-	if err := f.Chown(file.UID, file.GID); err != nil {
+	// The mode comes last: a change of owner or content clears bits of it.
+	if err := pending.Chmod(file.Mode); err != nil {
 		return err
 	}
-	return f.Chmod(file.Mode)
+	if err := unchanged(file); err != nil {
+		return err
+	}
+	return pending.CloseAtomicallyReplace()
+}
+
+// unchanged looks once more, right before the write: somebody else's edit of the last moment is not to be lost either.
+func unchanged(file File) error {
+	now, err := Read(file.Target)
+	if err != nil {
+		return err
+	}
+	if now.Digest != file.Digest {
+		return &ChangedError{Path: file.Path}
+	}
+	return nil
 }
 
 // writeInPlace overwrites the file itself, and puts the old content back if that fails half-way.
 func writeInPlace(file File, content []byte) error {
+	if err := unchanged(file); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(file.Target, os.O_WRONLY, 0)
 	if err != nil {
-		return err
+		return readOnly(file.Path, err)
 	}
 	err = overwrite(f, content)
 	if err != nil {
@@ -69,23 +101,19 @@ func overwrite(f *os.File, content []byte) error {
 	return f.Sync()
 }
 
+// syncFolder makes a rename durable where that can be asked for: not of some network filesystems, nor of a folder that may not
+// be listed. The file itself is safe by then.
 func syncFolder(dir string) error {
 	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("sync folder %q: %w", dir, err)
 	}
 	defer f.Close()
-	// Some network filesystems cannot sync a folder; the file itself is safe by then.
 	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
 		return fmt.Errorf("sync folder %q: %w", dir, err)
 	}
 	return nil
-}
-
-// explain says what to do when the folder cannot be written to.
-func explain(err error, dir string) error {
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("folder %q is not writable; allow this user (uid %d) to write to it, or mount it read-write: %w", dir, os.Geteuid(), err)
-	}
-	return err
 }

@@ -34,13 +34,16 @@ type Record struct {
 	Ended       *time.Time      `json:"ended,omitempty"`
 	Outcome     Outcome         `json:"outcome,omitempty"`
 	Plan        json.RawMessage `json:"plan"`
+	Backup      string          `json:"backup,omitempty"` // the folder with copies of the files as they were
+	Commit      string          `json:"commit,omitempty"` // the hash of the git commit of the files
 	Files       []FileImage     `json:"files,omitempty"`
 	Containers  []Container     `json:"containers,omitempty"`
 }
 
-// FileImage is one file before and after.
+// FileImage is one file before and after. A created one was nothing before.
 type FileImage struct {
 	Path         string `json:"path"`
+	Created      bool   `json:"created,omitempty"`
 	DigestBefore string `json:"digestBefore"`
 	DigestAfter  string `json:"digestAfter"`
 	Before       []byte `json:"before"`
