@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	"go.yaml.in/yaml/v4"
 )
 
 const (
@@ -77,155 +75,18 @@ func newFile(path string, content []byte) File {
 	return File{Path: path, Content: content, Digest: "sha256:" + hex.EncodeToString(sum[:])}
 }
 
-// references walks the files that compose-go would open by itself, through include and extends, and refuses those that
-// must not be opened.
-type references struct {
-	env  environment
-	seen map[reference]bool
-	// reached are the files that another one includes or extends, symbolic links resolved.
-	reached map[string]bool
-}
-
-// reference is a file and where its relative paths start.
-type reference struct{ path, dir string }
-
-// check looks at one parsed file whose relative paths start at dir.
-func (r *references) check(docs []document, dir string) error {
-	for _, doc := range docs {
-		if err := r.checkIncludes(doc, dir); err != nil {
-			return err
-		}
-		for _, service := range pairs(child(doc.root, "services")) {
-			file := scalarAt(lookup(deref(service.value), "extends").node, "file")
-			if file == "" {
-				continue
-			}
-			path := r.resolve(file, dir)
-			if err := r.follow(doc.file, reference{path, filepath.Dir(path)}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (r *references) checkIncludes(doc document, dir string) error {
-	for _, item := range items(child(doc.root, "include")) {
-		if err := r.checkInclude(doc.file, item, dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *references) checkInclude(from string, item *yaml.Node, dir string) error {
-	paths := stringsOf(item)
-	base := ""
-	var envFiles []string
-	if item.Kind == yaml.MappingNode {
-		paths = stringsOf(child(item, "path"))
-		base = scalarAt(item, "project_directory")
-		for _, envFile := range stringsOf(child(item, "env_file")) {
-			envFiles = append(envFiles, r.resolve(envFile, dir))
-		}
-	}
-	if len(paths) > 0 {
-		base = r.includeBase(base, paths[0], dir)
-		if dotEnv := filepath.Join(base, ".env"); !isDirectory(dotEnv) {
-			envFiles = append(envFiles, dotEnv)
-		}
-	}
-	for _, envFile := range envFiles {
-		if err := checkIfPresent(envFile); err != nil {
-			return err
-		}
-	}
-	for _, path := range paths {
-		if err := r.follow(from, reference{r.resolve(path, dir), base}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *references) includeBase(declared, first, dir string) string {
-	if declared != "" {
-		return r.resolve(declared, dir)
-	}
-	return filepath.Dir(r.resolve(first, dir))
-}
-
-func (r *references) follow(from string, to reference) error {
-	if target := realPath(to.path); target != realPath(from) {
-		r.reached[target] = true
-	}
-	if r.seen[to] {
-		return nil
-	}
-	r.seen[to] = true
-	if len(r.seen) > maxReferences {
-		return fmt.Errorf("load project: more than %d files are included or extended", maxReferences)
-	}
-	content, err := readFile(to.path)
-	if os.IsNotExist(err) {
-		return nil // compose-go says which file asked for it
-	}
-	if err != nil {
-		return err
-	}
-	docs, err := parseFile(to.path, content)
-	if err != nil {
-		return err
-	}
-	return r.check(docs, to.dir)
-}
-
 // realPath resolves symbolic links as far as the file exists.
 func realPath(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
 	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(dir, filepath.Base(path))
+	}
 	return filepath.Clean(path)
-}
-
-func (r *references) resolve(path, dir string) string {
-	if s, err := r.env.substitute(path); err == nil {
-		path = s
-	}
-	path = r.env.expandHome(path)
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
 }
 
 func isDirectory(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
-}
-
-// scalarAt is the value of a scalar child, or empty.
-func scalarAt(mapping *yaml.Node, key string) string {
-	if n := child(mapping, key); n != nil && n.Kind == yaml.ScalarNode {
-		return n.Value
-	}
-	return ""
-}
-
-// stringsOf reads a scalar or a list of scalars.
-func stringsOf(n *yaml.Node) []string {
-	n = deref(n)
-	if n == nil {
-		return nil
-	}
-	if n.Kind == yaml.ScalarNode {
-		return []string{n.Value}
-	}
-	var out []string
-	for _, item := range items(n) {
-		if item.Kind == yaml.ScalarNode {
-			out = append(out, item.Value)
-		}
-	}
-	return out
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/template"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/composure-dev/composure/internal/envfile"
+	"github.com/composure-dev/composure/internal/syntax"
 )
 
 // ParseError is a file that does not parse or does not validate. Line and Column count from 1; 0 is unknown.
@@ -35,8 +38,8 @@ func (e *ParseError) Error() string {
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // envFileError gives an error of the env file parser its line and drops its text, which quotes that line.
-func envFileError(path string, err error) error {
-	e := &ParseError{File: path, Message: "not an env file", Hint: "a line is KEY=VALUE, a comment or empty"}
+func envFileError(f File, err error) error {
+	e := &ParseError{File: f.Path, Message: "not an env file", Hint: "a line is KEY=VALUE, a comment or empty"}
 	if m := regexp.MustCompile(`line (\d+): (unexpected character|unterminated quoted value|key cannot contain a space)`).FindStringSubmatch(err.Error()); m != nil {
 		e.Line, _ = strconv.Atoi(m[1])
 		e.Message = m[2]
@@ -49,13 +52,9 @@ func envFileError(path string, err error) error {
 	case isTemplate:
 		e.Message, e.Hint = "invalid interpolation", "write a literal $ as $$"
 	}
-	content, err := readFile(path)
-	if err != nil {
-		return e // it has just been read: what is known must do
-	}
-	for _, s := range scanEnvFile(content) {
-		if s.breaks(required) {
-			e.Line = s.line
+	for _, s := range envfile.Scan(f.Content) {
+		if breaks(s, required) {
+			e.Line = s.Line
 			break
 		}
 	}
@@ -63,8 +62,8 @@ func envFileError(path string, err error) error {
 }
 
 // breaks tells whether the statement by itself is one that cannot be read or, if required is not nil, that requires the same.
-func (s statement) breaks(required *template.MissingRequiredError) bool {
-	_, err := dotenv.UnmarshalWithLookup(s.raw+"\n", nil)
+func breaks(s envfile.Statement, required *template.MissingRequiredError) bool {
+	_, err := dotenv.UnmarshalWithLookup(s.Raw+"\n", nil)
 	own, isRequired := errors.AsType[*template.MissingRequiredError](err)
 	if required != nil {
 		return isRequired && own.Variable == required.Variable
@@ -87,7 +86,8 @@ func (l *load) loadError(err error) error {
 	}
 	text := err.Error()
 	if strings.HasPrefix(text, fmt.Sprintf("failed to read %s: ", file)) { // the env file parser's words, for label files too
-		return envFileError(file, err)
+		content, _ := l.read(file) // it has just been read; without its text there is no line
+		return envFileError(newFile(file, content), err)
 	}
 	if strings.Contains(text, "json: unsupported value: ") {
 		return l.infinite(file)
@@ -223,8 +223,8 @@ func depthOf(root *yaml.Node, path string) int {
 		if !ok {
 			return depth
 		}
-		n = deref(p.value)
-		path = strings.TrimPrefix(strings.TrimPrefix(path, p.key.Value), ".")
+		n = syntax.Deref(p.Value)
+		path = strings.TrimPrefix(strings.TrimPrefix(path, p.Key.Value), ".")
 	}
 	return depth
 }

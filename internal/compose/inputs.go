@@ -1,9 +1,9 @@
 package compose
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,15 +66,20 @@ type inputs struct {
 	env       environment
 	directory string   // the project directory
 	paths     []string // compose files
+	named     int      // how many of them are the project's: the others are those of Options.Also
 	envFiles  []File
 	warnings  []string
+	overlay   map[string][]byte // Options.Overlay, also by what its paths are behind symbolic links
 }
 
 func settle(opts Options) (*inputs, error) {
 	if !filepath.IsAbs(opts.Directory) {
 		return nil, fmt.Errorf("load project: directory %q is not absolute", opts.Directory)
 	}
-	in := &inputs{opts: opts, env: newEnvironment(opts)}
+	in := &inputs{opts: opts, env: newEnvironment(opts), overlay: map[string][]byte{}}
+	for path, content := range opts.Overlay {
+		in.overlay[path], in.overlay[realPath(path)] = content, content
+	}
 	for _, f := range opts.Files {
 		in.paths = append(in.paths, in.abs(f))
 	}
@@ -89,6 +94,7 @@ func settle(opts Options) (*inputs, error) {
 	if err := in.readEnvFiles(in.directory); err != nil {
 		return nil, err
 	}
+	in.named = len(in.paths)
 	for _, f := range opts.Also {
 		if path := in.abs(f); !slices.Contains(in.paths, path) {
 			in.paths = append(in.paths, path)
@@ -155,7 +161,7 @@ func (in *inputs) firstOf(names []string, dir string) string {
 	var existing []string
 	for _, name := range names {
 		path := filepath.Join(dir, name)
-		if _, overlaid := in.opts.Overlay[path]; overlaid || exists(path) {
+		if _, overlaid := in.candidate(path); overlaid || exists(path) {
 			existing = append(existing, path)
 		}
 	}
@@ -166,6 +172,26 @@ func (in *inputs) firstOf(names []string, dir string) string {
 		in.warnings = append(in.warnings, fmt.Sprintf("several compose files side by side: %s; using %s", strings.Join(existing, ", "), existing[0]))
 	}
 	return existing[0]
+}
+
+// read gives a file that Composure itself reads, or its candidate.
+func (in *inputs) read(path string) ([]byte, error) {
+	if content, ok := in.candidate(path); ok {
+		return content, nil
+	}
+	return readFile(path)
+}
+
+// candidate is what the overlay has for a file, by whatever name it is reached.
+func (in *inputs) candidate(path string) ([]byte, bool) {
+	if len(in.overlay) == 0 {
+		return nil, false
+	}
+	if content, ok := in.overlay[path]; ok {
+		return content, true
+	}
+	content, ok := in.overlay[realPath(path)]
+	return content, ok
 }
 
 func exists(path string) bool {
@@ -179,38 +205,39 @@ func (in *inputs) readEnvFiles(dir string) error {
 	if err != nil || len(paths) == 0 {
 		return err
 	}
-	definers := map[string]string{} // the last file that defines a name gives its value
+	var files []File
 	for _, path := range paths {
-		content, err := readFile(path)
+		content, err := in.read(path)
 		if err != nil {
 			return fmt.Errorf("read env file: %w", err)
 		}
-		in.rememberEnvFile(newFile(path, content))
-		for _, s := range scanEnvFile(content) {
-			definers[s.key] = path
-		}
+		files = append(files, newFile(path, content))
+		in.rememberEnvFile(files[len(files)-1])
 	}
-	values, err := in.parseEnvFiles(paths)
+	values, err := parseEnvFiles(in.env.values, files)
 	if err != nil {
 		return err
 	}
-	for k, v := range values {
-		if _, known := in.env.values[k]; !known {
-			in.env.values[k], in.env.sources[k] = v, definers[k]
-		}
-	}
+	in.env.add(values, files)
 	return nil
 }
 
-func (in *inputs) parseEnvFiles(paths []string) (map[string]string, error) {
-	readable := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == os.DevNull })
-	for i := range readable {
-		// One more file a time, so that an error names its file.
-		if _, err := dotenv.GetEnvFromFile(maps.Clone(in.env.values), readable[:i+1]); err != nil {
-			return nil, envFileError(readable[i], err)
+// parseEnvFiles is dotenv.GetEnvFromFile for files that are read already.
+func parseEnvFiles(known map[string]string, files []File) (map[string]string, error) {
+	values := map[string]string{}
+	lookup := func(name string) (string, bool) {
+		if v, ok := known[name]; ok {
+			return v, true
+		}
+		v, ok := values[name]
+		return v, ok
+	}
+	for _, f := range files {
+		if err := dotenv.ParseWithFormat(bytes.NewReader(f.Content), f.Path, values, lookup, dotenv.DotEnv); err != nil {
+			return nil, envFileError(f, err)
 		}
 	}
-	return dotenv.GetEnvFromFile(in.env.values, readable)
+	return values, nil
 }
 
 func (in *inputs) envFilePaths(dir string) ([]string, error) {
@@ -235,7 +262,8 @@ func (in *inputs) envFilePaths(dir string) ([]string, error) {
 		}
 	}
 	path := filepath.Join(dir, ".env")
-	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+	_, overlaid := in.candidate(path)
+	if info, err := os.Stat(path); overlaid || err == nil && !info.IsDir() {
 		return []string{path}, nil
 	}
 	return nil, nil // compose takes a .env that it cannot see for absent

@@ -1,7 +1,9 @@
 package compose
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +21,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/compose-spec/compose-go/v2/utils"
 	"github.com/sirupsen/logrus"
+
+	"github.com/composure-dev/composure/internal/syntax"
 )
 
 // Load reads the project that docker compose would load with the same flags and variables. Errors are [ErrNoComposeFile],
@@ -41,10 +45,14 @@ func Load(ctx context.Context, opts Options) (p *Project, err error) {
 	if err := l.readFiles(); err != nil {
 		return nil, err
 	}
+	// The walk reads every file that compose-go will read, so it comes first: it refuses those that must not be opened.
+	if err := l.walk(l.expectedName()); err != nil && !errors.Is(err, errCircle) {
+		return nil, err
+	}
 	if err := l.loadModel(ctx); err != nil {
 		return nil, err
 	}
-	return l.project()
+	return l.project(ctx)
 }
 
 func panicError(r any) error {
@@ -57,34 +65,27 @@ func panicError(r any) error {
 // load is one Load under way.
 type load struct {
 	*inputs
-	files   []File
-	docs    []document      // of all files, in merge order
-	reached map[string]bool // see references
-	unset   map[string]bool
-	model   *types.Project    // as compose-go gives it, environment not resolved
-	broken  map[string]string // inactive services whose environment does not resolve, and why
+	files  []File
+	docs   []document   // of all files, in merge order
+	byFile [][]document // the same, file by file
+	walked walk
+	unset  map[string]bool
+	model  *types.Project    // as compose-go gives it, environment not resolved
+	broken map[string]string // inactive services whose environment does not resolve, and why
 }
 
 func (l *load) readFiles() error {
-	refs := &references{env: l.env, seen: map[reference]bool{}, reached: map[string]bool{}}
-	l.reached = refs.reached
 	for _, path := range l.paths {
-		content, overlaid := l.opts.Overlay[path]
-		if !overlaid {
-			var err error
-			if content, err = readFile(path); err != nil {
-				return fmt.Errorf("read compose file: %w", err)
-			}
+		content, err := l.read(path)
+		if err != nil {
+			return fmt.Errorf("read compose file: %w", err)
 		}
 		l.files = append(l.files, newFile(path, content))
 		docs, err := parseFile(path, content)
 		if err != nil {
 			return err
 		}
-		if err := refs.check(docs, l.directory); err != nil {
-			return err
-		}
-		l.docs = append(l.docs, docs...)
+		l.docs, l.byFile = append(l.docs, docs...), append(l.byFile, docs)
 	}
 	return nil
 }
@@ -113,27 +114,33 @@ func (l *load) configure(o *loader.Options) {
 	o.SkipResolveLabels = true
 	o.Profiles = l.profiles()
 	o.ConvertWindowsPaths = utils.StringToBool(l.env.values["COMPOSE_CONVERT_WINDOWS_PATHS"])
-	if name, explicit, ok := l.name(); ok {
-		o.SetProjectName(name, explicit)
-	}
+	o.SetProjectName(l.name())
 	o.Interpolate.Substitute = l.substitute
 	o.Interpolate.TypeCastMapping = l.casts(o.Interpolate.TypeCastMapping)
 }
 
-// name is the project's name, unless a file gives it.
-func (l *load) name() (name string, explicit, ok bool) {
-	if l.opts.Name != "" {
-		return l.opts.Name, true, true
+// name is the project's name. One that is not explicit gives way to that in a file.
+func (l *load) name() (name string, explicit bool) {
+	if name := cmp.Or(l.opts.Name, l.env.values[consts.ComposeProjectName]); name != "" {
+		return name, true
 	}
-	if name := l.env.values[consts.ComposeProjectName]; name != "" {
-		return name, true, true
+	return loader.NormalizeProjectName(filepath.Base(l.directory)), false
+}
+
+// expectedName is the name that compose-go is going to settle for.
+func (l *load) expectedName() string {
+	name, explicit := l.name()
+	if explicit {
+		return name
 	}
+	given := ""
 	for _, doc := range l.docs {
-		if scalarAt(doc.root, "name") != "" {
-			return "", false, false
-		}
+		given = cmp.Or(syntax.ScalarAt(doc.root, "name"), given)
 	}
-	return loader.NormalizeProjectName(filepath.Base(l.directory)), false, true
+	if text, err := l.env.substitute(given); err == nil {
+		given = text
+	}
+	return cmp.Or(loader.NormalizeProjectName(given), name)
 }
 
 // substitute is compose-go's own, with the variables that are not set kept for a warning.
@@ -195,63 +202,75 @@ func (l *load) casts(given map[tree.Path]interpolation.Cast) map[tree.Path]inter
 }
 
 // project resolves environments and labels, and puts everything together.
-func (l *load) project() (*Project, error) {
-	serviceEnvFiles, err := l.checkServiceFiles()
-	if err != nil {
+func (l *load) project(ctx context.Context) (*Project, error) {
+	if err := l.checkServiceFiles(); err != nil {
 		return nil, err
 	}
 	configs, err := l.resolve()
 	if err != nil {
 		return nil, err
 	}
+	if err := l.walk(l.model.Name); err != nil {
+		return nil, err
+	}
+	w := l.walked
+	o := &origins{load: l, services: w.services, env: w.env, resolver: w.resolver, declared: l.model.AllServices(), selfReferring: map[string]bool{}}
+	if err := l.adopt(ctx, configs); err != nil {
+		return nil, err
+	}
 	p := &Project{
-		Name: l.model.Name, Directory: l.directory, Files: l.files,
-		EnvFiles: l.envFiles, ServiceEnvFiles: serviceEnvFiles,
-		Environment: map[string]EnvironmentValue{}, Services: map[string]*Service{},
-		Warnings: l.allWarnings(), configs: configs, selfReferring: map[string]bool{},
+		Name: l.model.Name, Directory: l.directory, Files: l.files, Services: map[string]*Service{},
+		Environment: map[string]EnvironmentValue{}, configs: configs, selfReferring: o.selfReferring,
 	}
-	for name, value := range l.model.Environment {
-		source := l.env.sources[name]
-		if source == "" || l.env.values[name] != value {
-			source = "the project name" // the only variable that compose itself sets
-		}
-		p.Environment[name] = EnvironmentValue{Value: value, Source: source}
+	for name, value := range w.env.values {
+		p.Environment[name] = EnvironmentValue{Value: value, Source: w.env.sources[name]}
 	}
-	l.env.values = l.model.Environment
-	o := &origins{load: l, declared: l.model.AllServices(), envFiles: serviceEnvFiles, selfReferring: p.selfReferring}
 	for name, config := range configs {
-		p.Services[name] = o.service(config)
+		s, err := o.service(config)
+		if err != nil {
+			return nil, err
+		}
+		p.Services[name] = s
 	}
 	for name := range l.broken {
 		delete(p.configs, name) // there is nothing to hash
 	}
+	p.Typed, p.Warnings = o.typed(), l.allWarnings()
+	p.Reached, p.EnvFiles, p.ServiceEnvFiles = l.reachedFiles(), slices.Concat(l.envFiles, w.resolver.includeEnv()), w.resolver.serviceEnv()
 	return p, nil
 }
 
-// checkServiceFiles reads the env files of all services and makes sure that the label files can be read.
-func (l *load) checkServiceFiles() ([]File, error) {
-	byPath := map[string]File{}
+// reachedFiles are those that are not top-level.
+func (l *load) reachedFiles() []File {
+	var out []File
+	for _, path := range slices.Sorted(maps.Keys(l.walked.resolver.reached)) {
+		if !slices.Contains(l.paths, path) {
+			out = append(out, l.walked.resolver.reached[path])
+		}
+	}
+	return out
+}
+
+// checkServiceFiles makes sure that what compose-go opens for services, and for their hooks, can be opened.
+func (l *load) checkServiceFiles() error {
 	for _, service := range l.model.AllServices() {
-		for _, envFile := range service.EnvFiles {
-			content, err := readFile(envFile.Path)
-			switch {
-			case err == nil:
-				byPath[envFile.Path] = newFile(envFile.Path, content)
-			case !isNotExist(err):
-				return nil, err
-			}
+		specs := []types.ContainerSpec{service.ContainerSpec}
+		for _, hook := range service.PreStart {
+			specs = append(specs, hook.ContainerSpec)
 		}
-		for _, path := range service.LabelFiles {
-			if err := checkIfPresent(path); err != nil {
-				return nil, err
+		for _, spec := range specs {
+			paths := slices.Clone(spec.LabelFiles)
+			for _, f := range spec.EnvFiles {
+				paths = append(paths, f.Path)
+			}
+			for _, path := range paths {
+				if err := checkIfPresent(path); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	files := make([]File, 0, len(byPath))
-	for _, path := range slices.Sorted(maps.Keys(byPath)) {
-		files = append(files, byPath[path])
-	}
-	return files, nil
+	return nil
 }
 
 // resolve merges env_file and label_file into every service. One that is not active must not fail the load.
@@ -294,7 +313,7 @@ func (l *load) allWarnings() []string {
 		out = append(out, fmt.Sprintf("the %s variable is not set: it becomes an empty string", name))
 	}
 	for _, doc := range l.docs {
-		if key := lookup(doc.root, "version").key; key != nil {
+		if syntax.Lookup(doc.root, "version").Key != nil {
 			out = append(out, fmt.Sprintf("%s: the attribute version is obsolete and is ignored", doc.file))
 		}
 	}

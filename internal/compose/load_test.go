@@ -294,6 +294,9 @@ func TestLoadBombs(t *testing.T) {
 		"Merges": {"mappings that merge mappings", bomb("{k: [%s]}")},
 		"Self":   {"an anchor that holds itself", "-- compose.yaml --\nx-a: &a [*a]\nservices: {app: {image: i, environment: *a}}\n"},
 		"Cycle":  {"a file that includes itself", service("") + "include: [compose.yaml]\n"},
+		"Other":  {"a bomb in an extended file", strings.ReplaceAll(bomb("[%s]"), "compose.yaml", "bomb.yaml") + service("    extends: {file: bomb.yaml, service: app}\n")},
+		"Deep":   {"a bomb in an included file's environment", strings.ReplaceAll(strings.ReplaceAll(bomb("{k: [%s]}"), "compose.yaml", "bomb.yaml"), "x-bomb", "environment") + "-- compose.yaml --\ninclude: [bomb.yaml]\n"},
+		"Many":   {"includes without end", "-- compose.yaml --\ninclude: [{path: [a.yaml, b.yaml]}, {path: [b.yaml, a.yaml]}]\n-- a.yaml --\ninclude: [{path: [b.yaml, a.yaml]}]\n-- b.yaml --\ninclude: [{path: [a.yaml, b.yaml]}]\n"},
 		"Extend": {"services that extend each other", "-- compose.yaml --\nservices: {a: {extends: b}, b: {extends: a}}\n"},
 	}
 	for name, tc := range cases {
@@ -349,6 +352,35 @@ func TestLoadContainsPanics(t *testing.T) {
 			t.Errorf("%q: project %v, error %v; want an error without content of the file", body, p, err)
 		}
 	}
+}
+
+// FuzzReached is FuzzLoad for what includes and extends, and for what is included and extended.
+func FuzzReached(f *testing.F) {
+	f.Add([]byte("include: [other.yaml]\nservices: {app: {image: i, extends: {file: other.yaml, service: b}, environment: !override [A=1]}}\n"), []byte("services: {b: {environment: {A: 1, B: }}}\n"))
+	f.Add([]byte("include: [{path: [other.yaml, compose.yaml], env_file: other.yaml}]\n"), []byte("services: !reset {b: {extends: b}}\n---\n<<: &a {services: *a}\n"))
+	f.Fuzz(func(t *testing.T, content, other []byte) {
+		dir := t.TempDir()
+		for name, data := range map[string][]byte{"compose.yaml": content, "other.yaml": other} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		opts := Options{Directory: dir, Files: []string{"compose.yaml"}}
+		began := time.Now()
+		p, err := Load(t.Context(), opts)
+		if (p == nil) == (err == nil) {
+			t.Fatalf("project %v, error %v", p, err)
+		}
+		if err == nil {
+			opts.Overlay = map[string][]byte{filepath.Join(dir, "other.yaml"): other}
+			if _, err := Load(t.Context(), opts); err != nil && !strings.Contains(err.Error(), "cannot be followed") {
+				t.Fatalf("the same bytes in the overlay do not load: %v", err)
+			}
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Fatalf("took %v", took)
+		}
+	})
 }
 
 func FuzzLoad(f *testing.F) {

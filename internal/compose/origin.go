@@ -1,60 +1,69 @@
 package compose
 
 import (
-	"fmt"
+	"cmp"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
 )
 
-// origins finds the place that set each variable. compose-go has none: the files are walked again as nodes, by the rules
-// compose merges with, and every value found is held against the one compose-go resolved. Where they differ no place is given.
+// origins gives every variable the place that set it. compose-go has none: the files were walked again as nodes, and every value
+// found is held against the one compose-go resolved. Where they differ no place is given.
 type origins struct {
 	*load
-	declared      types.Services // active and inactive, env_file not merged
-	envFiles      []File
+	env           environment
+	resolver      *resolver
+	services      model
+	declared      types.Services  // active and inactive, env_file not merged
 	selfReferring map[string]bool // filled on the way
+	written       []writtenValue  // filled on the way
 }
 
-// entry is one variable of an environment block.
-type entry struct {
-	Variable
-	key     string
-	removed bool // tagged !reset
-}
-
-func (o *origins) service(config types.ServiceConfig) *Service {
+func (o *origins) service(config types.ServiceConfig) (*Service, error) {
 	s := &Service{
 		Name: config.Name, Image: config.Image, Labels: config.Labels, Replicas: config.GetScale(),
 		Environment: map[string]Variable{},
 	}
 	_, s.Active = o.model.Services[config.Name]
-	written := o.written(config.Name)
-	fromFiles := o.fromEnvFiles(config)
-	unexplained := false
-	for key, value := range config.Environment {
-		v, ok := written[key]
-		if !ok {
-			v, ok = fromFiles[key]
+	l := o.services[config.Name]
+	if l == nil {
+		l = &layer{gone: true}
+	}
+	var found outcome
+	if o.broken[config.Name] == "" {
+		var err error
+		if found, err = o.resolver.outcome(l, o.env); err != nil {
+			return nil, err
 		}
-		if !ok || !sameValue(v.Value, value) {
-			unexplained = true
-			v = Variable{Layer: LayerEnvironment}
+	}
+	if found.selfReferring {
+		o.selfReferring[config.Name] = true
+	}
+	s.Settings = found.settings
+	if s.Settings == nil {
+		s.Settings = map[string][]Setting{}
+	}
+	o.settings(config.Name, l, s.Settings)
+	for key, value := range config.Environment {
+		v := winner(s.Settings[key])
+		if got, ok := found.values[key]; !ok || !sameValue(got, value) || !sameValue(v.Value, value) {
+			v = Variable{Layer: cmp.Or(v.Layer, LayerEnvironment)}
 		}
 		v.Value = value
 		s.Environment[key] = v
 	}
-	for key := range written {
-		if _, ok := config.Environment[key]; !ok {
-			unexplained = true
+	explained := l.exists() && maps.EqualFunc(found.values, config.Environment, sameValue)
+	for _, f := range l.envFiles {
+		if _, read := o.resolver.serviceReads[f.path]; read {
+			s.EnvFiles = append(s.EnvFiles, EnvFile{Path: f.path, Format: f.format, Definition: f.definition, Extends: f.extends})
 		}
 	}
-	s.Definitions = o.definitions(config.Name)
-	s.EditHeld = o.editHeld(config.Name, unexplained)
-	s.SwapHeld = o.swapHeld(config)
-	return s
+	o.place(s, l)
+	s.EditHeld = o.editHeld(config.Name, l, explained)
+	s.SwapHeld = o.swapHeld(config, l)
+	return s, nil
 }
 
 func sameValue(a, b *string) bool {
@@ -64,183 +73,131 @@ func sameValue(a, b *string) bool {
 	return *a == *b
 }
 
-// written are the variables of the service's environment blocks, merged over all top-level files.
-func (o *origins) written(service string) map[string]Variable {
-	out := map[string]Variable{}
-	for _, doc := range o.docs {
-		block := environmentOf(doc, service)
-		if block.node == nil {
-			continue
-		}
-		if tag := block.node.Tag; tag == "!override" || tag == "!reset" {
-			clear(out)
-		}
-		if block.node.Tag == "!reset" {
-			continue
-		}
-		for _, e := range o.entries(doc.file, block.node) {
-			if e.removed {
-				delete(out, e.key)
-				continue
-			}
-			out[e.key] = e.Variable
+// winner is the variable that a service gets of all that its places say.
+func winner(settings []Setting) Variable {
+	removed := false
+	for _, s := range slices.Backward(settings) {
+		switch {
+		case s.Dropped || removed && s.Layer == LayerEnvironment:
+		case s.Removed:
+			removed = true
+		default:
+			return s.Variable
 		}
 	}
-	return out
+	return Variable{}
 }
 
-// environmentOf is the environment block that a document gives a service, its own or one that a merge key brings in.
-func environmentOf(doc document, service string) found {
-	return lookup(child(child(doc.root, "services"), service), "environment")
-}
-
-// entries reads an environment block; a later entry of the same key beats an earlier one.
-func (o *origins) entries(file string, block *yaml.Node) []entry {
-	var out []entry
-	for _, p := range pairs(block) {
-		out = append(out, o.mapEntry(file, p))
+// settings adds the places in environment blocks.
+func (o *origins) settings(service string, l *layer, out map[string][]Setting) {
+	keys := make([]string, len(l.past))
+	for i, st := range l.past {
+		keys[i] = st.key
 	}
-	for i, item := range items(block) {
-		if item.Kind == yaml.ScalarNode {
-			out = append(out, o.listEntry(file, item, block.Content[i]))
+	last := map[string]int{} // of each variable, the step that counts
+	for _, it := range l.environment.items {
+		keys[it.step], last[it.key] = it.key, it.step
+	}
+	removed := map[string]int{}
+	for i, st := range l.past {
+		if st.Removed && !st.dropped {
+			removed[keys[i]] = i
 		}
 	}
-	return out
-}
-
-func (o *origins) mapEntry(file string, p pair) entry {
-	value := deref(p.value)
-	e := entry{key: p.key.Value, removed: value.Tag == "!reset"}
-	e.Layer = LayerEnvironment
-	e.Position = Position{File: file, Line: p.key.Line, Column: p.key.Column}
-	if value.Kind != yaml.ScalarNode {
-		return e
-	}
-	if value.ShortTag() == "!!null" {
-		e.Bare = true
-		e.Value = o.fromProject(e.key)
-		return e
-	}
-	e.Text = value.Value
-	e.Value = o.typed(value)
-	return e
-}
-
-func (o *origins) listEntry(file string, item, place *yaml.Node) entry {
-	e := entry{}
-	e.Layer = LayerEnvironment
-	e.Position = Position{File: file, Line: place.Line, Column: place.Column}
-	text := o.typed(item)
-	if text == nil {
-		return e
-	}
-	key, value, assigned := strings.Cut(*text, "=")
-	e.key = key
-	if !assigned {
-		e.Bare = true
-		e.Value = o.fromProject(key)
-		return e
-	}
-	_, e.Text, _ = strings.Cut(item.Value, "=")
-	e.Value = &value
-	return e
-}
-
-// typed is the string that compose makes of a scalar: 022 is a number, 18, and so on; strings are interpolated.
-func (o *origins) typed(scalar *yaml.Node) *string {
-	var value any
-	if err := scalar.Decode(&value); err != nil {
-		return nil
-	}
-	text, isString := value.(string)
-	if !isString {
-		text = fmt.Sprint(value)
-		return &text
-	}
-	text, err := o.env.substitute(text)
-	if err != nil {
-		return nil
-	}
-	return &text
-}
-
-func (o *origins) fromProject(key string) *string {
-	if v, ok := o.env.lookup(key); ok {
-		return &v
-	}
-	return nil
-}
-
-// fromEnvFiles are the variables that the env_file entries give, the last file winning.
-func (o *origins) fromEnvFiles(config types.ServiceConfig) map[string]Variable {
-	out := map[string]Variable{}
-	declared := o.declared[config.Name]
-	environment := declared.Environment.Resolve(types.Mapping(o.env.values).Resolve)
-	earlier := map[string]string{}
-	lookup := func(name string) (string, bool) {
-		if v, ok := o.env.lookup(name); ok {
-			return v, true
-		}
-		if v := environment[name]; v != nil {
-			o.selfReferring[config.Name] = true
-			return *v, true
-		}
-		v, ok := earlier[name]
-		return v, ok
-	}
-	for _, envFile := range declared.EnvFiles {
-		i := slices.IndexFunc(o.envFiles, func(f File) bool { return f.Path == envFile.Path })
-		if i < 0 {
-			continue
-		}
-		scan := scanEnvFile
-		if envFile.Format == formatRaw {
-			scan = scanRaw
-		}
-		for _, s := range scan(o.envFiles[i].Content) {
-			value, ok := s.value(lookup)
-			if !ok {
-				continue
-			}
-			earlier[s.key] = value
-			out[s.key] = envFileVariable(envFile.Path, s, value, config.Environment[s.key])
-		}
-	}
-	return out
-}
-
-// envFileVariable gives a line only when the statement alone explains the value that compose-go resolved.
-func envFileVariable(path string, s statement, value string, want *string) Variable {
-	v := Variable{Value: want, Text: s.text, Bare: s.bare, Literal: s.literal, Layer: LayerEnvFile, Position: Position{File: path}}
-	if sameValue(&value, want) {
-		v.Line, v.Column = s.line, 1
-	}
-	return v
-}
-
-// definitions are what each top-level file says of the service.
-func (o *origins) definitions(service string) []Definition {
-	var out []Definition
-	for _, doc := range o.docs {
-		at := lookup(child(doc.root, "services"), service)
-		if at.key == nil {
-			continue
-		}
-		i := slices.IndexFunc(out, func(d Definition) bool { return d.File == doc.file })
-		if i < 0 {
-			i = len(out)
-			out = append(out, Definition{
-				File: doc.file, Declared: map[string]Variable{},
-				Position: Position{File: doc.file, Line: at.key.Line, Column: at.key.Column},
-			})
-		}
-		if block := environmentOf(doc, service); block.node != nil {
-			for _, e := range o.entries(doc.file, block.node) {
-				if !e.removed {
-					out[i].Declared[e.key] = e.Variable
-				}
+	for i, st := range l.past {
+		setting := o.setting(st)
+		end, counts := last[keys[i]]
+		if !counts {
+			if end, counts = removed[keys[i]]; !counts {
+				end = -1
 			}
 		}
+		// Nothing behind the step that counts has a say: a !reset that found a list takes nothing away.
+		setting.Dropped = st.dropped || i > end
+		out[keys[i]] = append(out[keys[i]], setting)
+		if st.place.written != nil {
+			o.written = append(o.written, writtenValue{service: service, key: keys[i], node: st.place.written, file: st.Position.File, used: i == end && !st.Removed})
+		}
 	}
-	return out
+}
+
+func (o *origins) setting(st step) Setting {
+	setting := st.place.Setting
+	setting.Definition, setting.Extends = st.definition, st.extends
+	ref := st.given
+	if ref == nil {
+		ref = o.env.given(st.key)
+	}
+	if st.Bare && ref != nil {
+		setting.Value, setting.References = ref.Value, []Reference{*ref}
+	}
+	return setting
+}
+
+// place fills in the definitions, and where a variable that is nowhere would go.
+func (o *origins) place(s *Service, l *layer) {
+	for _, d := range l.definitions {
+		for key, v := range d.Declared {
+			if ref := o.env.given(key); v.Bare && v.Value == nil && ref != nil {
+				v.Value = ref.Value
+				d.Declared[key] = v
+			}
+		}
+		s.Definitions = append(s.Definitions, d.Definition)
+		if d.Replaces || s.Place == "" && !d.also {
+			s.Place = d.File
+		}
+	}
+	if s.Place == "" && len(s.Definitions) > 0 {
+		s.Place = s.Definitions[0].File
+	}
+}
+
+// writtenValue is an unquoted value that a service has.
+type writtenValue struct {
+	service, key, file string
+	node               *yaml.Node
+	used               bool
+}
+
+// typed are the values that YAML turns into something else than their text, each place once.
+func (o *origins) typed() []Typed {
+	found := map[Position]Typed{}
+	for _, w := range o.written {
+		t, ok := typedOf(w)
+		known, again := found[t.Position]
+		better := cmp.Or(-cmpBool(t.Used, known.Used), cmp.Compare(t.Service, known.Service)) < 0
+		if ok && (!again || better) {
+			found[t.Position] = t
+		}
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b Typed) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+}
+
+func cmpBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	default:
+		return -1
+	}
+}
+
+func typedOf(w writtenValue) (Typed, bool) {
+	const otherwise = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle | yaml.TaggedStyle
+	kind := map[string]string{"!!int": "number", "!!float": "number", "!!bool": "boolean", "!!timestamp": "date"}[w.node.ShortTag()]
+	if kind == "" || w.node.Style&otherwise != 0 {
+		return Typed{}, false
+	}
+	value := reader{}.typed(w.node)
+	if value == nil || *value == w.node.Value {
+		return Typed{}, false
+	}
+	return Typed{
+		Service: w.service, Key: w.key, Text: w.node.Value, Value: *value, Kind: kind, Used: w.used, Position: positionOf(w.file, w.node),
+	}, true
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// place is a variable without its value, files relative to the project.
-type place struct {
+// spotted is a variable without its value, files relative to the project.
+type spotted struct {
 	File         string
 	Line, Column int
 	Text         string
@@ -17,14 +17,14 @@ type place struct {
 	Layer        Layer
 }
 
-func places(dir string, env map[string]Variable) map[string]place {
-	out := map[string]place{}
+func places(dir string, env map[string]Variable) map[string]spotted {
+	out := map[string]spotted{}
 	for key, v := range env {
 		file, err := filepath.Rel(dir, v.File)
 		if v.File == "" || err != nil {
 			file = v.File
 		}
-		out[key] = place{file, v.Line, v.Column, v.Text, v.Bare, v.Layer}
+		out[key] = spotted{file, v.Line, v.Column, v.Text, v.Bare, v.Layer}
 	}
 	return out
 }
@@ -34,22 +34,22 @@ func TestOrigins(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
 		archive string
-		want    map[string]place
+		want    map[string]spotted
 	}{
-		"Map":       {"the key of a map entry", service("    environment:\n      A: ${X:-1}\n      \"B\": 'two' # note\n      C:\n"), map[string]place{"A": {"compose.yaml", 5, 7, "${X:-1}", false, env}, "B": {"compose.yaml", 6, 7, "two", false, env}, "C": {"compose.yaml", 7, 7, "", true, env}}},
-		"List":      {"the item of a list", service("    environment:\n    - A=1=2\n    - \"B=$$x\"\n    - C\n"), map[string]place{"A": {"compose.yaml", 5, 7, "1=2", false, env}, "B": {"compose.yaml", 6, 7, "$$x", false, env}, "C": {"compose.yaml", 7, 7, "", true, env}}},
-		"Twice":     {"the last of equal keys", service("    environment:\n    - A=1\n    - A=1\n"), map[string]place{"A": {"compose.yaml", 6, 7, "1", false, env}}},
-		"Typed":     {"the text is what is written", service("    environment:\n      A: 022\n"), map[string]place{"A": {"compose.yaml", 5, 7, "022", false, env}}},
-		"Block":     {"a literal block begins at its key", service("    environment:\n      A: |\n        x\n        y\n      B: b\n"), map[string]place{"A": {"compose.yaml", 5, 7, "x\ny\n", false, env}, "B": {"compose.yaml", 8, 7, "b", false, env}}},
-		"Override":  {"the file that wins, even with an equal value", service("    environment:\n      A: 1\n      B: 2\n") + "-- compose.override.yaml --\nservices:\n  app:\n    environment:\n    - A=1\n", map[string]place{"A": {"compose.override.yaml", 4, 7, "1", false, env}, "B": {"compose.yaml", 6, 7, "2", false, env}}},
-		"EnvFile":   {"a line of the last env_file that has the key", service("    env_file: [one.env, two.env]\n    environment:\n      A: 1\n") + "-- one.env --\nA=0\nB=0\nC=0\n-- two.env --\n# note\n\nexport B = 'b' # note\nD=\"d\n${C}\"\nE=e # note\n", map[string]place{"A": {"compose.yaml", 6, 7, "1", false, env}, "B": {"two.env", 3, 1, "b", false, envFile}, "C": {"one.env", 3, 1, "0", false, envFile}, "D": {"two.env", 4, 1, "d\n${C}", false, envFile}, "E": {"two.env", 6, 1, "e", false, envFile}}},
-		"Raw":       {"a line of an env_file in the format raw", service("    env_file: [{path: one.env, format: raw}]\n") + "-- one.env --\nA='\nB=2 # x\n", map[string]place{"A": {"one.env", 1, 1, "'", false, envFile}, "B": {"one.env", 2, 1, "2 # x", false, envFile}}},
-		"Alias":     {"a variable from an anchor is where the anchor is", "-- compose.yaml --\nx-env: &env\n  A: 1\n  B: 2\nservices:\n  app:\n    image: i\n    environment:\n      <<: *env\n      B: 3\n", map[string]place{"A": {"compose.yaml", 2, 3, "1", false, env}, "B": {"compose.yaml", 9, 7, "3", false, env}}},
-		"Extends":   {"what the base gives has no place yet", service("    extends: {file: base.yaml, service: b}\n    environment:\n      A: 1\n") + "-- base.yaml --\nservices:\n  b:\n    environment: {A: 0, B: 0}\n", map[string]place{"A": {"compose.yaml", 6, 7, "1", false, env}, "B": {"", 0, 0, "", false, env}}},
-		"Documents": {"the later document of a file wins", service("    environment:\n      A: 1\n---\nservices:\n  app:\n    environment:\n      A: 2\n"), map[string]place{"A": {"compose.yaml", 10, 7, "2", false, env}}},
-		"Unicode":   {"columns count characters", service("    environment: {\"é\": 1, A: 2}\n"), map[string]place{"é": {"compose.yaml", 4, 19, "1", false, env}, "A": {"compose.yaml", 4, 27, "2", false, env}}},
-		"CRLF":      {"a carriage return is no part of anything", strings.ReplaceAll(service("    environment:\n      A: x\n"), "\n      A: x\n", "\r\n      A: x\r\n"), map[string]place{"A": {"compose.yaml", 5, 7, "x", false, env}}},
-		"OverTag":   {"!override leaves nothing of the earlier file", service("    environment: {A: 1, B: 1}\n") + "-- compose.override.yaml --\nservices:\n  app:\n    environment: !override\n      B: 2\n", map[string]place{"B": {"compose.override.yaml", 4, 7, "2", false, env}}},
+		"Map":       {"the key of a map entry", service("    environment:\n      A: ${X:-1}\n      \"B\": 'two' # note\n      C:\n"), map[string]spotted{"A": {"compose.yaml", 5, 7, "${X:-1}", false, env}, "B": {"compose.yaml", 6, 7, "two", false, env}, "C": {"compose.yaml", 7, 7, "", true, env}}},
+		"List":      {"the item of a list", service("    environment:\n    - A=1=2\n    - \"B=$$x\"\n    - C\n"), map[string]spotted{"A": {"compose.yaml", 5, 7, "1=2", false, env}, "B": {"compose.yaml", 6, 7, "$$x", false, env}, "C": {"compose.yaml", 7, 7, "", true, env}}},
+		"Twice":     {"the last of equal keys", service("    environment:\n    - A=1\n    - A=1\n"), map[string]spotted{"A": {"compose.yaml", 6, 7, "1", false, env}}},
+		"Typed":     {"the text is what is written", service("    environment:\n      A: 022\n"), map[string]spotted{"A": {"compose.yaml", 5, 7, "022", false, env}}},
+		"Block":     {"a literal block begins at its key", service("    environment:\n      A: |\n        x\n        y\n      B: b\n"), map[string]spotted{"A": {"compose.yaml", 5, 7, "x\ny\n", false, env}, "B": {"compose.yaml", 8, 7, "b", false, env}}},
+		"Override":  {"the file that wins, even with an equal value", service("    environment:\n      A: 1\n      B: 2\n") + "-- compose.override.yaml --\nservices:\n  app:\n    environment:\n    - A=1\n", map[string]spotted{"A": {"compose.override.yaml", 4, 7, "1", false, env}, "B": {"compose.yaml", 6, 7, "2", false, env}}},
+		"EnvFile":   {"a line of the last env_file that has the key", service("    env_file: [one.env, two.env]\n    environment:\n      A: 1\n") + "-- one.env --\nA=0\nB=0\nC=0\n-- two.env --\n# note\n\nexport B = 'b' # note\nD=\"d\n${C}\"\nE=e # note\n", map[string]spotted{"A": {"compose.yaml", 6, 7, "1", false, env}, "B": {"two.env", 3, 1, "b", false, envFile}, "C": {"one.env", 3, 1, "0", false, envFile}, "D": {"two.env", 4, 1, "d\n${C}", false, envFile}, "E": {"two.env", 6, 1, "e", false, envFile}}},
+		"Raw":       {"a line of an env_file in the format raw", service("    env_file: [{path: one.env, format: raw}]\n") + "-- one.env --\nA='\nB=2 # x\n", map[string]spotted{"A": {"one.env", 1, 1, "'", false, envFile}, "B": {"one.env", 2, 1, "2 # x", false, envFile}}},
+		"Alias":     {"a variable from an anchor is where the anchor is", "-- compose.yaml --\nx-env: &env\n  A: 1\n  B: 2\nservices:\n  app:\n    image: i\n    environment:\n      <<: *env\n      B: 3\n", map[string]spotted{"A": {"compose.yaml", 2, 3, "1", false, env}, "B": {"compose.yaml", 9, 7, "3", false, env}}},
+		"Extends":   {"what the base gives is in the base", service("    extends: {file: base.yaml, service: b}\n    environment:\n      A: 1\n") + "-- base.yaml --\nservices:\n  b:\n    environment: {A: 0, B: 0}\n", map[string]spotted{"A": {"compose.yaml", 6, 7, "1", false, env}, "B": {"base.yaml", 3, 25, "0", false, env}}},
+		"Documents": {"the later document of a file wins", service("    environment:\n      A: 1\n---\nservices:\n  app:\n    environment:\n      A: 2\n"), map[string]spotted{"A": {"compose.yaml", 10, 7, "2", false, env}}},
+		"Unicode":   {"columns count characters", service("    environment: {\"é\": 1, A: 2}\n"), map[string]spotted{"é": {"compose.yaml", 4, 19, "1", false, env}, "A": {"compose.yaml", 4, 27, "2", false, env}}},
+		"CRLF":      {"a carriage return is no part of anything", strings.ReplaceAll(service("    environment:\n      A: x\n"), "\n      A: x\n", "\r\n      A: x\r\n"), map[string]spotted{"A": {"compose.yaml", 5, 7, "x", false, env}}},
+		"OverTag":   {"!override leaves nothing of the earlier file", service("    environment: {A: 1, B: 1}\n") + "-- compose.override.yaml --\nservices:\n  app:\n    environment: !override\n      B: 2\n", map[string]spotted{"B": {"compose.override.yaml", 4, 7, "2", false, env}}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -94,29 +94,5 @@ func TestLiteral(t *testing.T) {
 	want := map[string]bool{"SINGLE": true, "DOUBLE": false, "PLAIN": false, "RAW": true, "OWN": false}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("literal (-want +got):\n%s", diff)
-	}
-}
-
-func TestEnvFileStatements(t *testing.T) {
-	cases := map[string]struct {
-		reason  string
-		content string
-		want    []statement
-	}{
-		"Plain":        {"comments and blanks count as lines", "\n# c\nA=1\n", []statement{{"A", "1", false, 3, "A=1", false, false}}},
-		"Comment":      {"# begins a comment after a space only", "A=a#b # c\n", []statement{{"A", "a#b", false, 1, "A=a#b # c", false, false}}},
-		"Quotes":       {"an escaped quote does not end it", `A="x\"y"` + "\n", []statement{{"A", `x\"y`, false, 1, `A="x\"y"`, false, false}}},
-		"MultiLine":    {"a quoted value goes over lines", "A='x\ny'\nB=2\n", []statement{{"A", "x\ny", false, 1, "A='x\ny'", true, false}, {"B", "2", false, 3, "B=2", false, false}}},
-		"Unterminated": {"a quote that is never closed takes the rest", "A='x\nB=2", []statement{{"A", "x\nB=2", false, 1, "A='x\nB=2", true, false}}},
-		"Bare":         {"KEY alone", "A\nexport B\n", []statement{{"A", "", true, 1, "A", false, false}, {"B", "", true, 2, "export B", false, false}}},
-		"Colon":        {"a YAML style assignment", "A: 1\n", []statement{{"A", "1", false, 1, "A: 1", false, false}}},
-		"BOM":          {"a byte order mark is no part of the key", "\ufeffA=1\n", []statement{{"A", "1", false, 1, "A=1", false, false}}},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, scanEnvFile([]byte(tc.content)), cmp.AllowUnexported(statement{})); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
-			}
-		})
 	}
 }
