@@ -20,6 +20,7 @@ import (
 
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/git"
 	"github.com/composure-dev/composure/internal/hint"
 	"github.com/composure-dev/composure/internal/report"
 	"github.com/composure-dev/composure/policy"
@@ -52,6 +53,10 @@ type ApplyOptions struct {
 	FilesOnly bool
 	// SavedPlan is the JSON report of an earlier diff; apply refuses when the plan would be another one now.
 	SavedPlan []byte
+	// Backup is the folder into which files are copied before they are written; empty: they are not.
+	Backup string
+	// GitCommit commits the written files to git.
+	GitCommit bool
 	// Confirm is shown the plan before the first write; nil means yes.
 	Confirm func(report.Report) (bool, error)
 	// Progress is told one line for each thing done.
@@ -67,7 +72,11 @@ func Check(ctx context.Context, c Config) (report.Report, error) {
 	if err != nil {
 		return report.Report{}, err
 	}
-	return c.report(report.VerbCheck, items), nil
+	r := c.report(report.VerbCheck, items)
+	for i, item := range items {
+		r.Projects[i].Warnings = append(r.Projects[i].Warnings, c.typedWarnings(item.proposal.Snapshot.Project, r.Projects[i].Sensitive)...)
+	}
+	return r, nil
 }
 
 // Diff judges files and containers and plans what apply would do. It writes nothing.
@@ -136,7 +145,10 @@ func (c Config) apply(ctx context.Context, opened Engine, item item, o ApplyOpti
 		return c.project(item), nil //nolint:nilerr // the error is the project's result
 	}
 	executor := &reconcile.Executor{
-		Roots: c.roots(item.proposal.Snapshot.Project), NewID: newID, Progress: o.Progress, Log: c.Log,
+		Roots: reconcile.Roots(item.proposal.Snapshot.Project, c.AllowRoots), Backup: o.Backup, NewID: newID, Progress: o.Progress, Log: c.Log,
+	}
+	if o.GitCommit {
+		executor.Committer = git.Git{Environ: c.Project.Environ}
 	}
 	if opened != nil {
 		executor.Writer, executor.Prober = opened, opened
@@ -151,6 +163,7 @@ func (c Config) apply(ctx context.Context, opened Engine, item item, o ApplyOpti
 		return project, nil //nolint:nilerr // the error is the project's result
 	}
 	project.Outcomes, project.Failure, project.Restored = applied.Outcomes, applied.Failure, applied.Restored
+	project.Backup, project.Commit = applied.Backup, applied.Commit
 	switch applied.Result {
 	case reconcile.ResultNothing:
 	case reconcile.ResultRolledBack:
@@ -279,17 +292,4 @@ func newID() string {
 func alive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)
-}
-
-// roots are the folders in which files may be written: those of the project's own files, and what --allow-root adds.
-func (c Config) roots(project *compose.Project) []string {
-	roots := slices.Clone(c.AllowRoots)
-	if project == nil {
-		return roots
-	}
-	roots = append(roots, project.Directory)
-	for _, file := range project.Files {
-		roots = append(roots, filepath.Dir(file.Path))
-	}
-	return roots
 }

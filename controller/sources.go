@@ -79,7 +79,7 @@ func (c Config) sources(ctx context.Context, reader engine.Reader) ([]reconcile.
 	if err != nil {
 		return nil, err
 	}
-	return []reconcile.Source{{Compose: c.Project, Policies: policies, Services: c.Services, Reader: reader}}, nil
+	return []reconcile.Source{{Compose: c.Project, Policies: policies, Services: c.Services, AllowRoots: c.AllowRoots, Reader: reader}}, nil
 }
 
 // running makes a source of every project that the engine's containers name in their labels. Labels are strangers' input: files
@@ -103,7 +103,7 @@ func (c Config) running(ctx context.Context, reader engine.Reader) ([]reconcile.
 		if len(c.Services) > 0 && len(wanted) == 0 {
 			continue
 		}
-		src := reconcile.Source{Policies: policies, Reader: reader, Services: wanted}
+		src := reconcile.Source{Policies: policies, Reader: reader, Services: wanted, AllowRoots: c.AllowRoots}
 		src.Compose, err = compose.FromLabels(projects[name], c.AllowRoots, c.Project.Environ)
 		if unreachable, ok := errors.AsType[*compose.Unreachable](err); ok {
 			src.Unreachable, src.Compose.Name = unreachable.Reason, name

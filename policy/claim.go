@@ -114,11 +114,7 @@ func number(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // unsupported says which part of the policy this release cannot carry out; empty when it can.
 func (c *claim) unsupported() string {
-	s := &c.policy.Spec
-	if s.Patch.Target != "" && s.Patch.Target != TargetInline {
-		return fmt.Sprintf("patch.target %s is not supported yet", s.Patch.Target)
-	}
-	return Unsupported(s.Rollout.Strategy, s.Verify)
+	return Unsupported(c.policy.Spec.Rollout.Strategy, c.policy.Spec.Verify)
 }
 
 // Unsupported says which part of a swap this release cannot carry out: its strategy, or one of the checks after it. Empty: none.

@@ -77,11 +77,7 @@ func (q *question) judgeAbsent(f *Finding, c *claim, container *Container, files
 	case container.Env[c.Name] == nil:
 		f.Verdict = Compliant
 	case fromImage && files.compliant && !bare:
-		f.Verdict = Forbidden
-		f.Layer = LayerImage
-		f.Message += " from its image, " + c.want()
-		f.Held = "removing a variable is not supported yet"
-		f.Hint = fmt.Sprintf("add a bare %s to the environment of %s, which hides the image's (compose 2.35 or newer)", c.Name, q.service.Name)
+		q.hide(f, c, container)
 	default:
 		f.Verdict = ContainerStale
 		f.Message += ", " + c.want()

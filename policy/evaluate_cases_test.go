@@ -25,8 +25,58 @@ func fileCases() map[string]evaluationCase {
 			`app environment FileMissing: is not set, must be "true" [held: include is not supported yet]`, `app container NotCreated: no container`}},
 		"NothingToDeclare": {"can find but not mend", policyOf("p", Rule{Minimum: new(1.0), Maximum: new(30.0)}), facts(service("app", literal("60"))), []string{
 			`app environment FileWrong: is "60", must be between 1 and 30 [held: say what to declare]`, `app container NotCreated: no container`}},
-		"Unsupported": {"a later release's policy is not carried out", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Patch.Target = TargetOverride }), facts(service("app", nil, with("false"))), []string{
-			`app environment FileMissing: is not set, must be "true" [held: patch.target Override is not supported yet]`}},
+		"Unsupported": {"a later release's policy is not carried out", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Rollout.Strategy = StrategyCompose }), facts(service("app", nil, with("false"))), []string{
+			`app environment FileMissing: is not set, must be "true" [held: rollout.strategy Compose is not supported yet]`}},
+		"Place": {"added where it is not dropped again", policyOf("p", isTrue()), facts(func() Service {
+			s := service("app", nil)
+			s.Place, s.Places = "/shop/last.yml", map[string]string{"OTHER": "/shop/other.yml"}
+			return s
+		}()), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/last.yml K=${K:-true}]`, `app container NotCreated: no container`}},
+		"PlaceOfKey": {"changed where it is taken away", policyOf("p", isTrue()), facts(func() Service {
+			s := service("app", nil)
+			s.Place, s.Places = "/shop/last.yml", map[string]string{"K": "/shop/other.yml"}
+			return s
+		}()), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/other.yml K=${K:-true}]`, `app container NotCreated: no container`}},
+		"Extended": {"the service's own file, not that of the base", policyOf("p", isTrue()), facts(service("app", func() *Variable {
+			v := in("/shop/base.yml", "x", new("x"))
+			v.Definition, v.Base = mainFile, "service base of /shop/base.yml"
+			return &v
+		}())), []string{
+			`app environment FileWrong: is "x", must be "true" [/shop/compose.yml K=${K:-true}]`, `app container NotCreated: no container`}},
+		"Override": {"the override file, be it wrong in the other one", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Patch.Target = TargetOverride }), func() Facts {
+			f := facts(service("app", literal("no")))
+			f.Override = Override{File: "/shop/compose.override.yml"}
+			return f
+		}(), []string{
+			`app environment FileWrong: is "no", must be "true" [/shop/compose.override.yml Override: K=${K:-true}]`, `app container NotCreated: no container`}},
+		"OverrideHeld": {"compose would not read it", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Patch.Target = TargetOverride }), func() Facts {
+			f := facts(service("app", literal("no")))
+			f.Override = Override{Held: "files were named with -f"}
+			return f
+		}(), []string{
+			`app environment FileWrong: is "no", must be "true" [held: files were named with -f]`, `app container NotCreated: no container`}},
+		"TargetEnvFile": {"added to the last env file", policyOf("p", isTrue(), toEnvFile), facts(withEnvFiles(service("app", nil))), []string{
+			`app environment FileMissing: is not set, must be "true" [/shop/last.env EnvFile: K=${K:-true}]`, `app container NotCreated: no container`}},
+		"TargetEnvFileWrong": {"changed where it stands", policyOf("p", isTrue(), toEnvFile), facts(withEnvFiles(service("app", fromEnvFile("no")))), []string{
+			`app env_file FileWrong: is "no", must be "true" [/shop/app.env EnvFile: K=${K:-true}]`, `app container NotCreated: no container`}},
+		"TargetEnvFileBeaten": {"environment beats it", policyOf("p", isTrue(), toEnvFile), facts(withEnvFiles(service("app", literal("no")))), []string{
+			`app environment FileWrong: is "no", must be "true" [held: patch.target is EnvFile, but environment sets it, which beats env_file]`, `app container NotCreated: no container`}},
+		"TargetEnvFileNone": {"there is none to write to", policyOf("p", isTrue(), toEnvFile), facts(service("app", nil)), []string{
+			`app environment FileMissing: is not set, must be "true" [held: patch.target is EnvFile, and the service has no env_file that exists]`, `app container NotCreated: no container`}},
+		"DotEnv": {".env decides, and may be edited", policyOf("p", isTrue(), toEnvFile), func() Facts {
+			f := facts(service("app", new(in(mainFile, "${SYNC:-true}", new("no")))))
+			f.Environment = map[string]EnvironmentValue{"SYNC": {"no", "/shop/.env"}}
+			return f
+		}(), []string{
+			`app environment OverriddenByEnvironment: is "no" because SYNC is "no" in /shop/.env, must be "true" [/shop/.env EnvFile: SYNC=true]`, `app container NotCreated: no container`}},
+		"DotEnvShell": {"the shell decides, and cannot be edited", policyOf("p", isTrue(), toEnvFile), func() Facts {
+			f := facts(service("app", new(in(mainFile, "${SYNC:-true}", new("no")))))
+			f.Environment = map[string]EnvironmentValue{"SYNC": {"no", "the shell"}}
+			return f
+		}(), []string{
+			`app environment OverriddenByEnvironment: is "no" because SYNC is "no" in the shell, must be "true" [held: the value comes from outside the compose files]`, `app container NotCreated: no container`}},
 		"Never": {"files only", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Rollout.Strategy = StrategyNever }), facts(service("app", literal("true"), with("no"))), []string{
 			`app environment Compliant: is "true"`, `app container ContainerStale: runs with "no", the files say "true" [held: rollout.strategy is Never]`}},
 		"Sensitive": {"no value in a message", policyOf("p", Rule{Value: new("hunter2"), Sensitive: new(true)}), facts(service("app", literal("hunter1"), with("hunter3"))), []string{
@@ -99,8 +149,20 @@ func containerCases() map[string]evaluationCase {
 			`app environment Compliant: is "5"`, `app container ContainerStale: runs with "6", the files say "5"`}},
 		"BareInContainer": {"a bare key is unset", policyOf("p", isTrue()), facts(service("app", literal("true"), running(map[string]*string{"K": nil}))), []string{
 			`app environment Compliant: is "true"`, `app container ContainerStale: runs without it, the files say "true"`}},
-		"Forbidden": {"removing is a person's", policyOf("p", Rule{Absent: true}), facts(service("app", literal("x"), with("x"))), []string{
-			`app environment Forbidden: is "x", must not be set [held: removing a variable is not supported yet]`}},
+		"Forbidden": {"taken out of the file", policyOf("p", Rule{Absent: true}), facts(service("app", literal("x"), with("x"))), []string{
+			`app environment Forbidden: is "x", must not be set [/shop/compose.yml -K]`}},
+		"ForbiddenEnvFile": {"other services may use the file", policyOf("p", Rule{Absent: true}), facts(service("app", fromEnvFile("x"), with("x"))), []string{
+			`app env_file Forbidden: is "x", must not be set [held: it comes from an env file, which others may use too]`}},
+		"ForbiddenTargetEnvFile": {"unless the policy says so", policyOf("p", Rule{Absent: true}, toEnvFile), facts(withEnvFiles(service("app", fromEnvFile("x"), with("x")))), []string{
+			`app env_file Forbidden: is "x", must not be set [/shop/app.env EnvFile: -K]`}},
+		"ForbiddenBase": {"others may extend the base", policyOf("p", Rule{Absent: true}), facts(service("app", func() *Variable {
+			v := in(mainFile, "x", new("x"))
+			v.Base = "service base"
+			return &v
+		}())), []string{
+			`app environment Forbidden: is "x", must not be set [held: it comes from service base, which other services may extend too]`, `app container NotCreated: no container`}},
+		"ForbiddenOverride": {"an override only adds", policyOf("p", Rule{Absent: true}, func(p *Policy) { p.Spec.Patch.Target = TargetOverride }), facts(service("app", literal("x"))), []string{
+			`app environment Forbidden: is "x", must not be set [held: an override file cannot take a variable away]`, `app container NotCreated: no container`}},
 		"AbsentStale": {"the file is rid of it, the container not yet", policyOf("p", Rule{Absent: true}), facts(service("app", nil, with("x"))), []string{
 			`app environment Compliant: is not set`, `app container ContainerStale: runs with "x", must not be set`}},
 		"AbsentFromImage": {"a swap would bring it back", policyOf("p", Rule{Absent: true}), facts(service("app", nil, func() Container {
@@ -108,7 +170,15 @@ func containerCases() map[string]evaluationCase {
 			c.ImageEnv = map[string]string{"K": "x"}
 			return c
 		}())), []string{
-			`app environment Compliant: is not set`, `app image Forbidden: runs with "x" from its image, must not be set [held: removing a variable is not supported yet]`}},
+			`app environment Compliant: is not set`, `app image Forbidden: runs with "x" from its image, must not be set [held: a bare key hides the image's value with compose 2.35 or newer only]`}},
+		"AbsentHidden": {"a bare key hides the image's", policyOf("p", Rule{Absent: true}), facts(service("app", nil, fromImage("2.35.0"))), []string{
+			`app environment Compliant: is not set`, `app image Forbidden: runs with "x" from its image, must not be set [/shop/compose.yml K]`}},
+		"AbsentGiven": {"a bare key would take the shell's", policyOf("p", Rule{Absent: true}), func() Facts {
+			f := facts(service("app", nil, fromImage("5.0.2")))
+			f.Environment = shell("y")
+			return f
+		}(), []string{
+			`app environment Compliant: is not set`, `app image Forbidden: runs with "x" from its image, must not be set [held: a bare K would hide the image's, but takes the value of the shell]`}},
 		"NotCreated": {"a stopped container is left alone", policyOf("p", isTrue()), facts(service("app", literal("true"), exited())), []string{
 			`app environment Compliant: is "true"`, `app container NotCreated: shop-app-2 is exited`}},
 		"Unreachable": {"containers are compared, nothing is swapped", policyOf("p", isTrue()), func() Facts {
@@ -183,4 +253,18 @@ func sameCases() map[string]evaluationCase {
 		}(), []string{
 			`app environment Compliant: is "two"`, `app container NotCreated: no container`, `beat environment Compliant: is "two"`, `beat container NotCreated: no container`}},
 	}
+}
+
+func toEnvFile(p *Policy) { p.Spec.Patch.Target = TargetEnvFile }
+
+func withEnvFiles(s Service) Service {
+	s.EnvFiles = []EnvFile{{Path: "/shop/app.env"}, {Path: "/shop/last.env"}}
+	return s
+}
+
+// fromImage is a container whose image sets the variable, made by a version of compose.
+func fromImage(version string) Container {
+	c := with("x")
+	c.ImageEnv, c.ComposeVersion = map[string]string{"K": "x"}, version
+	return c
 }

@@ -56,7 +56,7 @@ func lines(findings []Finding) []string {
 	for _, f := range findings {
 		line := f.Service + " " + string(f.Layer) + " " + string(f.Verdict) + ": " + f.Message
 		if f.Fix != nil {
-			line += " [" + f.Fix.File + " " + f.Fix.Key + "=" + f.Fix.Text + "]"
+			line += " [" + f.Fix.File + " " + describe(*f.Fix) + "]"
 		}
 		if f.Held != "" {
 			line += " [held: " + f.Held + "]"
@@ -64,6 +64,20 @@ func lines(findings []Finding) []string {
 		out = append(out, line)
 	}
 	return out
+}
+
+func describe(f Fix) string {
+	text := f.Key + "=" + f.Text
+	switch {
+	case f.Remove:
+		text = "-" + f.Key
+	case f.Bare:
+		text = f.Key
+	}
+	if f.Target != TargetInline {
+		text = string(f.Target) + ": " + text
+	}
+	return text
 }
 
 // evaluationCase is one policy held against one project; want is as [lines] renders it.
@@ -125,8 +139,8 @@ func TestEvaluatePlaces(t *testing.T) {
 	if got := wrong.Origin.String(); got != "/shop/compose.yml:20:7" {
 		t.Errorf("a wrong value points at itself, got %s", got)
 	}
-	forbidden := Evaluate([]Policy{policyOf("p", Rule{Absent: true})}, facts(service("app", new(in(mainFile, "x", new("x"))))))[0]
-	if !strings.Contains(forbidden.Hint, "/shop/compose.yml:20:7") {
+	forbidden := Evaluate([]Policy{policyOf("p", Rule{Absent: true})}, facts(service("app", fromEnvFile("x"))))[0]
+	if !strings.Contains(forbidden.Hint, forbidden.Origin.String()) {
 		t.Errorf("the hint says where to remove it, got %q", forbidden.Hint)
 	}
 }

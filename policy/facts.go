@@ -1,5 +1,7 @@
 package policy
 
+import "cmp"
+
 // Facts is everything [Evaluate] may look at: one project, as read at one moment. Services are sorted by name.
 type Facts struct {
 	Project string
@@ -8,8 +10,16 @@ type Facts struct {
 	// Environment is what ${NAME} resolves to in this project's files: the shell, .env and --env-file.
 	Environment map[string]EnvironmentValue
 	Services    []Service
+	// Override is the compose file that patch.target Override writes to.
+	Override Override
 	// FilesUnreachable, when not empty, says why no compose file of the project could be read; Services then hold containers only.
 	FilesUnreachable string
+}
+
+// Override is the override file of a project; it need not exist yet. Held says why compose would not read it, Hint what to do then.
+type Override struct {
+	File       string // absolute path
+	Held, Hint string
 }
 
 // EnvironmentValue is an interpolation variable and who gave it, in words: "the shell" or the path of an env file.
@@ -28,9 +38,21 @@ type Service struct {
 	// Definitions are the files that define the service: those of the project in the order compose merges them (Loaded),
 	// then those that only a policy's patch.files names.
 	Definitions []Definition
+	// Place is the file to which a variable is added that no file sets; empty: the first one that defines the service. Places are
+	// the files for variables of which another one decides: a file that resets it for instance.
+	Place  string
+	Places map[string]string
+	// EnvFiles are the service's own env files that exist, in the order in which compose reads them.
+	EnvFiles []EnvFile
 	// Held, when not empty, says why files of this service cannot be edited yet ("include is not supported yet").
 	Held       string
 	Containers []Container
+}
+
+// EnvFile is a file of a service's env_file. In the format raw values have no quotes and are not interpolated.
+type EnvFile struct {
+	Path   string // absolute
+	Format string // "" or "raw"
 }
 
 // Definition is what one file says of a service's environment block, before later files are merged over it.
@@ -65,7 +87,13 @@ type Variable struct {
 	Literal bool
 	Layer
 	Origin Origin
+	// Definition is the file of the service's Definitions through which it comes; empty: that of Origin.
+	Definition string
+	// Base names the service that it comes from through extends, with its file if that is another one; else empty.
+	Base string
 }
+
+func (v Variable) definition() string { return cmp.Or(v.Definition, v.Origin.File) }
 
 // Container is one container of a service.
 type Container struct {
@@ -77,4 +105,6 @@ type Container struct {
 	Env map[string]*string
 	// ImageEnv is the ENV of the image the container was created from.
 	ImageEnv map[string]string
+	// ComposeVersion is that of the docker compose which created it, "2.40.3"; empty: unknown.
+	ComposeVersion string
 }

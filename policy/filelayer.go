@@ -71,7 +71,7 @@ func explained(whole view, wrong []Definition) bool {
 	own := whole.set && whole.variable.Layer == LayerEnvironment
 	return slices.ContainsFunc(wrong, func(d Definition) bool {
 		if own {
-			return d.File == whole.variable.Origin.File
+			return d.File == whole.variable.definition()
 		}
 		return d.Loaded
 	})
@@ -85,8 +85,11 @@ func (q *question) effectiveView(c *claim) view {
 	if i := slices.IndexFunc(q.service.Definitions, Definition.loaded); i >= 0 {
 		v.place, v.file = q.service.Definitions[i].Service, q.service.Definitions[i].File
 	}
-	if set && variable.Layer == LayerEnvironment {
-		v.file = variable.Origin.File
+	switch {
+	case set && variable.Layer == LayerEnvironment:
+		v.file = variable.definition()
+	default:
+		v.file = cmp.Or(q.service.Places[c.Name], q.service.Place, v.file)
 	}
 	return v
 }
@@ -111,7 +114,7 @@ func (q *question) judge(c *claim, v view, r remedy) Finding {
 	case c.Absent && value == nil, c.meets(value, v.name):
 		f.Verdict = Compliant
 	case c.Absent:
-		q.forbid(&f, c, place)
+		q.forbid(&f, c, v)
 	case c.AllowImage && v.name == effective && !v.set && q.imageSuffices(c):
 		f.Verdict = Compliant
 		f.Message = "is left to the image"
@@ -119,13 +122,6 @@ func (q *question) judge(c *claim, v view, r remedy) Finding {
 		q.mend(&f, c, v, r)
 	}
 	return f
-}
-
-func (q *question) forbid(f *Finding, c *claim, place Origin) {
-	f.Verdict = Forbidden
-	f.Message += ", " + c.want()
-	f.Held = "removing a variable is not supported yet"
-	f.Hint = fmt.Sprintf("remove %s at %s, then run docker compose up -d %s", c.Name, place, q.service.Name)
 }
 
 // imageSuffices reports whether the images satisfy the rule. Without a container nobody can say, and that is no finding.
@@ -136,7 +132,7 @@ func (q *question) imageSuffices(c *claim) bool {
 // mend fills in f for a missing or wrong variable: its verdict, and the fix or why there is none.
 func (q *question) mend(f *Finding, c *claim, v view, r remedy) {
 	if names := q.overriding(c, v); len(names) > 0 {
-		q.override(f, c, names)
+		q.override(f, c, v.variable.Text, names)
 		return
 	}
 	f.Verdict = FileWrong
@@ -145,13 +141,16 @@ func (q *question) mend(f *Finding, c *claim, v view, r remedy) {
 	}
 	if len(r.overriding) > 0 {
 		f.Message += " and would not comply"
-		q.override(f, c, r.overriding)
+		q.override(f, c, r.text, r.overriding)
 		return
 	}
 	f.Message += ", " + q.wantIn(c, v)
-	f.Held, f.Hint = q.held(c, v, r)
-	if f.Held == "" {
-		f.Fix = &Fix{File: v.file, Service: q.service.Name, Key: c.Name, Text: r.text, Sensitive: c.sensitive}
+	if f.Held, f.Hint = q.held(c, v, r); f.Held != "" {
+		return
+	}
+	fix, problem := q.fix(c, v, r.text)
+	if f.Held, f.Hint = problem.held, problem.hint; f.Held == "" {
+		f.Fix = &fix
 	}
 }
 

@@ -10,7 +10,7 @@ const (
 	FileWrong               Verdict = "FileWrong"               // patch the file, then swap
 	ContainerStale          Verdict = "ContainerStale"          // the files are right: swap only
 	OverriddenByEnvironment Verdict = "OverriddenByEnvironment" // right by its text, wrong by the shell, .env or --env-file
-	Forbidden               Verdict = "Forbidden"               // set although the rule says absent
+	Forbidden               Verdict = "Forbidden"               // set although the rule says absent: remove it, then swap
 	Conflict                Verdict = "Conflict"                // two policies want different things
 	NotCreated              Verdict = "NotCreated"              // no container, or not a running one: left to the next up
 	FilesUnreachable        Verdict = "FilesUnreachable"
@@ -42,12 +42,18 @@ type Finding struct {
 // NotCreated is not: there is nothing to compare, and the next up will create what the files say.
 func (f Finding) Difference() bool { return f.Verdict != Compliant && f.Verdict != NotCreated }
 
-// Fix is one key to be written into the environment block of one service in one file.
+// Fix is one edit of one file: a key that is set, left without a value, or taken out.
 type Fix struct {
-	File    string // absolute path
+	File string // absolute path
+	// Target is the kind of place: the environment block of Service in a compose file (TargetInline; TargetOverride adds what the
+	// file lacks), or a line of an env file (TargetEnvFile), whose Format may be "raw".
+	Target  Target
+	Format  string
 	Service string
 	Key     string
 	Text    string // as it stands in the file, before interpolation
+	Bare    bool   // the key without a value, which hides the image's
+	Remove  bool
 	// Sensitive text is written, and never shown.
 	Sensitive bool
 }

@@ -114,11 +114,11 @@ type Patch struct {
 // Target is the kind of place a declaration is written to.
 type Target string
 
-// The targets. The default is TargetInline; the others are held until they are supported.
+// The targets.
 const (
-	TargetInline   Target = "Inline"
-	TargetOverride Target = "Override"
-	TargetEnvFile  Target = "EnvFile"
+	TargetInline   Target = "Inline"   // the default: the file that sets it, else the one that defines the service
+	TargetOverride Target = "Override" // the project's override file
+	TargetEnvFile  Target = "EnvFile"  // the service's env_file; of what .env makes wrong, .env
 )
 
 // Rollout says in which order and how containers are swapped.

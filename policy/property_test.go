@@ -101,6 +101,18 @@ func declareIn(s *Service, file, text string, environment map[string]Environment
 	}
 }
 
+// removeFrom does to a service what taking the key out of its environment block in file does.
+func removeFrom(s *Service, file string) {
+	for _, d := range s.Definitions {
+		if d.File == file {
+			delete(d.Declared, "K")
+		}
+	}
+	if s.Resolved["K"].Origin.File == file {
+		delete(s.Resolved, "K")
+	}
+}
+
 func TestEvaluateIgnoresOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policies, f := drawPolicies(t, 3), drawFacts(t)
@@ -139,7 +151,11 @@ func TestFixesMend(t *testing.T) {
 
 func applyFix(f Facts, fix *Fix) {
 	for i := range f.Services {
-		if fix != nil && f.Services[i].Name == fix.Service {
+		switch {
+		case fix == nil || f.Services[i].Name != fix.Service:
+		case fix.Remove:
+			removeFrom(&f.Services[i], fix.File)
+		default:
 			declareIn(&f.Services[i], fix.File, fix.Text, f.Environment)
 		}
 	}
@@ -149,7 +165,7 @@ func applyFix(f Facts, fix *Fix) {
 func TestFindingsAreConsistent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		for _, f := range Evaluate(drawPolicies(t, 3), drawFacts(t)) {
-			mendable := f.Verdict == FileMissing || f.Verdict == FileWrong
+			mendable := f.Verdict == FileMissing || f.Verdict == FileWrong || f.Verdict == Forbidden
 			if (f.Fix != nil) != (mendable && f.Held == "") {
 				t.Fatalf("fix %v, held %q, verdict %s", f.Fix, f.Held, f.Verdict)
 			}

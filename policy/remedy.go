@@ -9,7 +9,7 @@ import (
 
 // remedy is the text that mends a variable for all claims on it, or why there is none.
 type remedy struct {
-	text string
+	text string // with overriding: what would be written
 	// held says why nothing can be written; hint what to do about it.
 	held, hint string
 	// overriding are the interpolation variables that would make the text resolve to something else.
@@ -20,6 +20,7 @@ type remedy struct {
 func (q *question) remedy() remedy {
 	var first *claim
 	var overriding []string
+	var overridden string
 	for _, c := range q.claims {
 		text, ok := c.text()
 		if !ok {
@@ -33,14 +34,14 @@ func (q *question) remedy() remedy {
 			return remedy{text: text}
 		}
 		if value, _, err = interpolate(text, nil); err == nil && overriding == nil && allAccept(q.claims, value) {
-			overriding = used
+			overriding, overridden = used, text
 		}
 	}
 	switch {
 	case first == nil:
 		return remedy{held: "say what to declare", hint: fmt.Sprintf("add declare: to the rule at %s", q.claims[0].Rule.Origin)}
 	case len(overriding) > 0:
-		return remedy{overriding: overriding}
+		return remedy{text: overridden, overriding: overriding}
 	}
 	return q.rivals(first)
 }
@@ -79,7 +80,8 @@ func allAccept(claims []*claim, value string) bool {
 }
 
 // override fills in f for a variable that names from outside the files make wrong.
-func (q *question) override(f *Finding, c *claim, names []string) {
+// text is what is, or would be, written.
+func (q *question) override(f *Finding, c *claim, text string, names []string) {
 	because := make([]string, len(names))
 	places := make([]string, len(names))
 	for i, name := range names {
@@ -90,6 +92,10 @@ func (q *question) override(f *Finding, c *claim, names []string) {
 	}
 	f.Verdict = OverriddenByEnvironment
 	f.Message = fmt.Sprintf("%s because %s, %s", f.Message, strings.Join(because, " and "), c.want())
+	if fix := q.fixOverriding(c, text, names); fix != nil {
+		f.Fix = fix
+		return
+	}
 	f.Held = "the value comes from outside the compose files"
 	f.Hint = "change or remove " + strings.Join(places, " and ")
 	f.Fix = nil

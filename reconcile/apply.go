@@ -26,6 +26,10 @@ type Executor struct {
 	Prober engine.Prober
 	// Roots are the folders in which files may be written.
 	Roots []string
+	// Backup is the folder into which files are copied before they are written. Empty: they are not.
+	Backup string
+	// Committer commits what was written. Nil: nobody does.
+	Committer Committer
 	// NewID names a transaction; ids sort by time.
 	NewID func() string
 	// Progress is told one line for each thing done or about to be done, without secrets.
@@ -40,7 +44,7 @@ type Result string
 const (
 	ResultNothing        Result = "nothing"         // the plan had no steps
 	ResultCommitted      Result = "committed"       // done, and what the policies check was checked
-	ResultKept           Result = "kept"            // a check failed, and onFailure says Keep; or an old container could not be removed
+	ResultKept           Result = "kept"            // a check failed, and onFailure says Keep; or an old container could not be removed, or the files not be committed
 	ResultRolledBack     Result = "rolled back"     // a step failed; containers and files are as they were
 	ResultRollbackFailed Result = "rollback failed" // a step failed, and not everything is as it was
 )
@@ -51,6 +55,8 @@ type Applied struct {
 	Outcomes []plan.Outcome
 	Failure  string   // what failed, for the results after ResultCommitted
 	Restored []string // what was put back, or could not be and what to do then
+	Backup   string   // the folder with copies of the files as they were; empty: none was made
+	Commit   string   // the hash of the git commit; empty: none was made
 }
 
 // ErrMoved is returned when the world changed between the plan a person saw and the lock.
@@ -104,6 +110,7 @@ type transaction struct {
 	keep      bool // a failed check does not undo anything
 	failure   string
 	leftover  bool           // an old container could not be removed
+	unsaved   bool           // the files could not be committed
 	written   []files.Before // what the files held; nil until they are written
 }
 
@@ -138,6 +145,9 @@ func concerned(p Proposal) []policy.Policy {
 }
 
 func (t *transaction) run(ctx context.Context) (Applied, error) {
+	if err := t.readyToSave(ctx); err != nil {
+		return Applied{}, err
+	}
 	t.tryBaseline(ctx)
 	if err := t.begin(); err != nil {
 		return Applied{}, err
@@ -145,6 +155,7 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 	failed := t.steps(ctx)
 	if failed == nil {
 		t.commit(ctx)
+		t.save(ctx)
 		return t.applied(t.done(), nil), nil
 	}
 	t.failure = t.verify.redactor.String(failed.Error())
@@ -157,6 +168,7 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 	}
 	if t.keep && failed.checks && ctx.Err() == nil && t.allAlive(ctx) == nil {
 		t.commit(ctx)
+		t.leaveUnsaved()
 		return t.applied(ResultKept, nil), nil
 	}
 	restored, problems := t.rollback(ctx)
@@ -167,7 +179,7 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 }
 
 func (t *transaction) done() Result {
-	if t.leftover {
+	if t.leftover || t.unsaved {
 		return ResultKept
 	}
 	return ResultCommitted
@@ -175,7 +187,7 @@ func (t *transaction) done() Result {
 
 // applied closes the record and gathers the outcomes in the plan's order; steps nobody came to are skipped.
 func (t *transaction) applied(result Result, restored []string) Applied {
-	applied := Applied{Result: result, Failure: t.failure, Restored: restored}
+	applied := Applied{Result: result, Failure: t.failure, Restored: restored, Backup: t.record.Backup, Commit: t.record.Commit}
 	for _, step := range t.proposal.Plan.Steps {
 		outcome, found := t.outcomes[step.ID]
 		if !found {
@@ -234,7 +246,8 @@ func (t *transaction) begin() error {
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
 		t.record.Files = append(t.record.Files, state.FileImage{
-			Path: step.Patch.File, DigestBefore: step.Patch.Digest, DigestAfter: files.Digest(step.Patch.After), Before: step.Patch.Before,
+			Path: step.Patch.File, Created: step.Patch.Create,
+			DigestBefore: step.Patch.Digest, DigestAfter: files.Digest(step.Patch.After), Before: step.Patch.Before,
 		})
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/composure-dev/composure/internal/compose"
-	"github.com/composure-dev/composure/internal/edit"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
@@ -27,9 +26,22 @@ type drafter struct {
 	src      Source
 	snap     Snapshot
 	findings []policy.Finding
+	further  []further
 }
 
+// further is an edit that a finding turned out to need beside its own: what is taken out of one file may stand in another, too.
+type further struct {
+	finding key
+	fix     policy.Fix
+}
+
+// key is what findings are about.
+type key struct{ policy, service, variable string }
+
+func keyOf(f policy.Finding) key { return key{f.Policy, f.Service, f.Variable} }
+
 func (d *drafter) run(ctx context.Context) (draft, error) {
+	d.holdReadOnly()
 	for {
 		contents, err := d.edit()
 		if err != nil {
@@ -43,38 +55,11 @@ func (d *drafter) run(ctx context.Context) (draft, error) {
 			d.holdAll("the edited files do not load: " + firstLine(err))
 			continue
 		}
-		if d.holdUseless(after) || d.holdStray(after) {
+		if d.extend(after) || d.holdStray(after) || d.holdUseless(after) {
 			continue
 		}
 		return draft{after: after, findings: d.findings, patches: d.patches(contents)}, nil
 	}
-}
-
-// edit applies every fix that is left to the bytes of its file. Refused ones become held findings.
-func (d *drafter) edit() (map[string][]byte, error) {
-	byFile := map[string][]edit.Change{}
-	for _, fix := range d.fixes() {
-		byFile[fix.File] = append(byFile[fix.File], edit.Change{Service: fix.Service, Key: fix.Key, Text: fix.Text, Sensitive: fix.Sensitive})
-	}
-	contents := map[string][]byte{}
-	for _, path := range slices.Sorted(maps.Keys(byFile)) {
-		file, found := d.file(path)
-		if !found {
-			d.hold(func(fix policy.Fix) bool { return fix.File == path }, "the file is not one of the project's", "edit it by hand")
-			continue
-		}
-		result, err := edit.Apply(path, file.Content, byFile[path])
-		if err != nil {
-			return nil, fmt.Errorf("edit %q: %w", path, err)
-		}
-		for _, refused := range result.Refused {
-			d.hold(func(fix policy.Fix) bool {
-				return fix.File == path && fix.Service == refused.Change.Service && fix.Key == refused.Change.Key
-			}, refused.Message, refused.Hint)
-		}
-		contents[path] = result.Content
-	}
-	return contents, nil
 }
 
 // fixes are the distinct fixes in the order of the policies' variables: that is how a person would write them down.
@@ -83,44 +68,53 @@ func (d *drafter) fixes() []policy.Fix {
 	for _, p := range d.src.Policies {
 		for _, rule := range p.Spec.Variables {
 			for _, f := range d.findings {
-				if f.Fix != nil && f.Policy == p.Metadata.Name && f.Variable == rule.Name && !slices.Contains(fixes, *f.Fix) {
-					fixes = append(fixes, *f.Fix)
+				if f.Policy == p.Metadata.Name && f.Variable == rule.Name {
+					fixes = append(fixes, d.fixesOf(f)...)
 				}
 			}
+		}
+	}
+	var distinct []policy.Fix
+	for _, fix := range fixes {
+		if !slices.Contains(distinct, fix) {
+			distinct = append(distinct, fix)
+		}
+	}
+	return distinct
+}
+
+// fixesOf are those of one finding; none when it is held.
+func (d *drafter) fixesOf(f policy.Finding) []policy.Fix {
+	if f.Fix == nil {
+		return nil
+	}
+	fixes := []policy.Fix{*f.Fix}
+	for _, more := range d.further {
+		if more.finding == keyOf(f) {
+			fixes = append(fixes, more.fix)
 		}
 	}
 	return fixes
 }
 
-func (d *drafter) file(path string) (compose.File, bool) {
-	i := slices.IndexFunc(d.snap.Extended.Files, func(f compose.File) bool { return f.Path == path })
-	if i < 0 {
-		return compose.File{}, false
-	}
-	return d.snap.Extended.Files[i], true
-}
+// maxFurther bounds how many files one variable may have to be taken out of.
+const maxFurther = 100
 
-func (d *drafter) reload(ctx context.Context, contents map[string][]byte) (Snapshot, error) {
-	after := d.snap
-	if len(contents) == 0 {
-		return after, nil
+// extend adds the fixes that are found to be needed only with the present ones made. It reports whether there was one.
+func (d *drafter) extend(after Snapshot) bool {
+	extended := false
+	known := d.fixes()
+	for _, f := range policy.Evaluate(d.src.Policies, after.Facts()) {
+		if f.Fix == nil || slices.Contains(known, *f.Fix) || len(d.further) >= maxFurther {
+			continue
+		}
+		mending := slices.ContainsFunc(d.findings, func(own policy.Finding) bool { return own.Fix != nil && keyOf(own) == keyOf(f) })
+		if mending && !d.readOnly(f.Fix.File) {
+			d.further = append(d.further, further{keyOf(f), *f.Fix})
+			known, extended = append(known, *f.Fix), true
+		}
 	}
-	options := d.src.Compose
-	options.Overlay = contents
-	project, err := compose.Load(ctx, options)
-	if err != nil {
-		return after, err
-	}
-	after.Project, after.Extended = project, project
-	if d.snap.Extended == d.snap.Project {
-		return after, nil
-	}
-	options.Also = nil
-	for _, file := range d.snap.Extended.Files[len(d.snap.Project.Files):] {
-		options.Also = append(options.Also, file.Path)
-	}
-	after.Extended, err = compose.Load(ctx, options)
-	return after, err
+	return extended
 }
 
 // holdUseless holds the fixes after which the variable still does not comply, a later layer winning over the edit for instance.
@@ -131,7 +125,7 @@ func (d *drafter) holdUseless(after Snapshot) bool {
 			continue
 		}
 		reason := "writing it would not help: afterwards it " + f.Message
-		held = d.hold(func(fix policy.Fix) bool { return fix.Service == f.Service && fix.Key == f.Variable }, reason, f.Hint) || held
+		held = d.holdFinding(func(own policy.Finding) bool { return own.Service == f.Service && own.Variable == f.Variable }, reason, f.Hint) || held
 	}
 	return held
 }
@@ -139,40 +133,53 @@ func (d *drafter) holdUseless(after Snapshot) bool {
 // heldAt reports whether the place of a finding is one that is held already: what is wrong there says nothing of the other places.
 func (d *drafter) heldAt(f policy.Finding) bool {
 	return slices.ContainsFunc(d.findings, func(known policy.Finding) bool {
-		return known.Held != "" && known.Policy == f.Policy && known.Service == f.Service && known.Variable == f.Variable &&
+		return known.Held != "" && keyOf(known) == keyOf(f) &&
 			known.Origin != nil && f.Origin != nil && known.Origin.File == f.Origin.File
 	})
 }
 
-// holdStray holds every fix when the edited project differs from the present one in anything but the intended variables.
+// holdStray holds the fixes that would change other variables too: those that could have, by their name or because they edit a file
+// that others read; all, when none could.
 func (d *drafter) holdStray(after Snapshot) bool {
-	intended := map[string]bool{}
-	for _, fix := range d.fixes() {
-		intended[fix.Service+"."+fix.Key] = true
+	intended := map[variable]bool{}
+	for _, f := range d.findings {
+		if f.Fix != nil {
+			intended[variable{f.Service, f.Variable}] = true
+		}
 	}
 	stray := strayChanges(d.snap.Project, after.Project, intended)
 	if d.snap.Extended != d.snap.Project {
 		stray = append(stray, strayChanges(d.snap.Extended, after.Extended, intended)...)
 	}
-	if len(stray) == 0 {
-		return false
+	held := false
+	for _, v := range stray {
+		reason := fmt.Sprintf("the edit would also change %s.%s", v.service, v.name)
+		next := fmt.Sprintf("declare %s.%s in the policy too, or give it a value of its own", v.service, v.name)
+		could := func(f policy.Finding) bool { return f.Variable == v.name || f.Fix.Target == policy.TargetEnvFile }
+		if !d.holdFinding(could, reason, next) && !held {
+			d.holdAll(reason)
+		}
+		held = true
 	}
-	return d.holdAll("the edit would also change " + strings.Join(stray, ", "))
+	return held
 }
 
-func strayChanges(before, after *compose.Project, intended map[string]bool) []string {
+// variable is one of one service.
+type variable struct{ service, name string }
+
+func strayChanges(before, after *compose.Project, intended map[variable]bool) []variable {
 	if before == nil || before == after {
 		return nil
 	}
-	var stray []string
+	var stray []variable
 	for _, service := range slices.Sorted(maps.Keys(before.Services)) {
-		if after.Services[service] == nil {
-			stray = append(stray, service)
-			continue
+		is := after.Services[service]
+		if is == nil {
+			is = &compose.Service{}
 		}
-		for _, key := range changedVariables(before.Services[service], after.Services[service]) {
-			if name := service + "." + key; !intended[name] {
-				stray = append(stray, name)
+		for _, name := range changedVariables(before.Services[service], is) {
+			if v := (variable{service, name}); !intended[v] {
+				stray = append(stray, v)
 			}
 		}
 	}
@@ -197,38 +204,25 @@ func sameVariable(a, b map[string]compose.Variable, key string) bool {
 	return x.Value == nil || *x.Value == *y.Value
 }
 
-func (d *drafter) holdAll(reason string) bool {
-	return d.hold(func(policy.Fix) bool { return true }, reason, "edit the file by hand, then run composure again")
+func (d *drafter) holdAll(reason string) {
+	d.holdFinding(func(policy.Finding) bool { return true }, reason, "edit the file by hand, then run composure again")
 }
 
-// hold takes the fixes that match out of the draft. It reports whether there was one.
-func (d *drafter) hold(match func(policy.Fix) bool, reason, next string) bool {
+// hold takes the findings with a fix that matches out of the draft.
+func (d *drafter) hold(match func(policy.Fix) bool, reason, next string) {
+	d.holdFinding(func(f policy.Finding) bool { return slices.ContainsFunc(d.fixesOf(f), match) }, reason, next)
+}
+
+// holdFinding takes the findings that match and have a fix out of the draft. It reports whether there was one.
+func (d *drafter) holdFinding(match func(policy.Finding) bool, reason, next string) bool {
 	held := false
 	for i, f := range d.findings {
-		if f.Fix != nil && match(*f.Fix) {
+		if f.Fix != nil && match(f) {
 			d.findings[i].Fix, d.findings[i].Held, d.findings[i].Hint = nil, reason, next
 			held = true
 		}
 	}
 	return held
-}
-
-func (d *drafter) patches(contents map[string][]byte) []plan.Patch {
-	var patches []plan.Patch
-	for _, path := range slices.Sorted(maps.Keys(contents)) {
-		file, _ := d.file(path)
-		patch := plan.Patch{File: path, Digest: file.Digest, Before: file.Content, After: contents[path]}
-		for _, fix := range d.fixes() {
-			if fix.File == path {
-				patch.Keys = append(patch.Keys, fix.Service+"."+fix.Key)
-			}
-		}
-		slices.Sort(patch.Keys)
-		if string(patch.Before) != string(patch.After) {
-			patches = append(patches, patch)
-		}
-	}
-	return patches
 }
 
 func firstLine(err error) string {

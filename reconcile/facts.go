@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/composure-dev/composure/internal/compose"
@@ -11,7 +12,9 @@ import (
 
 // Facts is the snapshot in the policy package's own words.
 func (s *Snapshot) Facts() policy.Facts {
-	facts := policy.Facts{Project: s.Name, Directory: s.Directory, FilesUnreachable: s.Unreachable}
+	facts := policy.Facts{Project: s.Name, Directory: s.Directory, FilesUnreachable: s.Unreachable,
+		Override: policy.Override{File: s.Override.Path, Held: s.Override.Held, Hint: s.Override.Hint},
+	}
 	if s.Project != nil {
 		facts.Environment = make(map[string]policy.EnvironmentValue, len(s.Project.Environment))
 		for name, value := range s.Project.Environment {
@@ -50,14 +53,50 @@ func (s *Snapshot) describe(service *policy.Service) bool {
 	service.Definitions = s.definitions(extended)
 	if own, found := s.Project.Services[service.Name]; found {
 		service.Image, service.Labels, service.Held = own.Image, own.Labels, cmp.Or(own.EditHeld, extended.EditHeld)
-		service.Resolved = variables(own.Environment)
+		service.Resolved = resolved(own)
+		service.Place, service.Places = own.Place, places(own)
+		for _, f := range own.EnvFiles {
+			if !f.Extends {
+				service.EnvFiles = append(service.EnvFiles, policy.EnvFile{Path: f.Path, Format: f.Format})
+			}
+		}
 	}
 	return true
 }
 
+// resolved are a service's variables as all files together give them, with the base that one comes from.
+func resolved(service *compose.Service) map[string]policy.Variable {
+	out := variables(service.Environment)
+	for key, v := range out {
+		for _, setting := range slices.Backward(service.Settings[key]) {
+			if setting.Dropped || origin(setting.Position) != v.Origin {
+				continue
+			}
+			if setting.Extends {
+				v.Base = "service " + setting.Service
+				if setting.File != setting.Definition {
+					v.Base += " of " + setting.File
+				}
+				out[key] = v
+			}
+			break
+		}
+	}
+	return out
+}
+
+// places are the files in which variables are put right that another file than the service's own takes away.
+func places(service *compose.Service) map[string]string {
+	out := map[string]string{}
+	for key := range service.Settings {
+		out[key] = service.PlaceOf(key)
+	}
+	return out
+}
+
 func (s *Snapshot) definitions(service *compose.Service) []policy.Definition {
 	loaded := map[string]bool{}
-	for _, file := range s.Project.Files {
+	for _, file := range slices.Concat(s.Project.Files, s.Project.Reached) {
 		loaded[file.Path] = true
 	}
 	definitions := make([]policy.Definition, 0, len(service.Definitions))
@@ -72,6 +111,7 @@ func (s *Snapshot) definitions(service *compose.Service) []policy.Definition {
 func (s *Snapshot) container(c engine.Container) policy.Container {
 	seen := policy.Container{
 		ID: c.ID, Name: c.CleanName(), Running: up(c), Env: c.Env(), ImageEnv: imageEnv(s.Images[c.Image]),
+		ComposeVersion: c.Label(engine.LabelVersion),
 	}
 	if c.State != nil {
 		seen.State = string(c.State.Status)
@@ -93,6 +133,7 @@ func variables(resolved map[string]compose.Variable) map[string]policy.Variable 
 	for key, v := range resolved {
 		out[key] = policy.Variable{
 			Value: v.Value, Text: v.Text, Bare: v.Bare, Literal: v.Literal, Layer: policy.Layer(v.Layer), Origin: origin(v.Position),
+			Definition: v.Definition,
 		}
 	}
 	return out

@@ -31,6 +31,8 @@ type Source struct {
 	Services []string
 	// Unreachable, when not empty, says why the project's files may not be read; Compose.Name then names it.
 	Unreachable string
+	// AllowRoots are folders in which files may be written beside the project's own.
+	AllowRoots []string
 	// Reader is nil when only files are judged.
 	Reader engine.Reader
 	// Host is this host's name, and Alive reports whether a process of it runs: they tell a transaction that is under way from one
@@ -50,13 +52,15 @@ type Snapshot struct {
 	// Project is the running project's files; nil when they are unreachable. Extended is the same with the files on top that
 	// only patch.files names; it is Project itself when there are none.
 	Project, Extended *compose.Project
-	Unreachable       string
-	Engine            engine.Info
-	Containers        map[string][]engine.Container // by service, sorted by name
-	All               []engine.Container            // every container of the engine: one may hang on another's namespaces
-	Images            map[string]engine.Image       // by image id, and by the name a container was made from; a gone one is left out
-	Leftovers         []engine.Leftover
-	Warnings          []string
+	// Override is where patch.target Override writes.
+	Override    compose.OverrideFile
+	Unreachable string
+	Engine      engine.Info
+	Containers  map[string][]engine.Container // by service, sorted by name
+	All         []engine.Container            // every container of the engine: one may hang on another's namespaces
+	Images      map[string]engine.Image       // by image id, and by the name a container was made from; a gone one is left out
+	Leftovers   []engine.Leftover
+	Warnings    []string
 }
 
 // Observe reads the project's files and, with a reader, its containers. A list that fails is an error, never "no containers".
@@ -81,6 +85,7 @@ func (s *Snapshot) observeFiles(ctx context.Context, src Source) error {
 		return err
 	}
 	s.Name, s.Directory, s.Project, s.Extended = project.Name, project.Directory, project, project
+	s.Override = project.OverrideFile(src.Compose)
 	s.Warnings = append(s.Warnings, project.Warnings...)
 	also := s.patchFilesOnTop(src.Policies)
 	if len(also) == 0 {
@@ -215,6 +220,19 @@ func (s *Snapshot) ServiceNames() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+// Roots are the folders in which a project's files may be written: those of its own files, and the allowed ones.
+func Roots(project *compose.Project, allowed []string) []string {
+	roots := slices.Clone(allowed)
+	if project == nil {
+		return roots
+	}
+	roots = append(roots, project.Directory)
+	for _, file := range project.Files {
+		roots = append(roots, filepath.Dir(file.Path))
+	}
+	return roots
 }
 
 func (s *Snapshot) knows(services []string) error {

@@ -26,6 +26,8 @@ type Proposal struct {
 	Plan     plan.Plan
 	// Others are differences between files and containers that no policy speaks of, by service.
 	Others map[string][]plan.Change
+	// patched is the digest of what the patched files give the services.
+	patched string
 	// Policies are those of the source that select a service of the project; All is every one of them.
 	Policies, All []policy.Policy
 }
@@ -63,6 +65,9 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 	proposal := Proposal{
 		Snapshot: snap, Findings: drafted.findings, Plan: made, Policies: input.Policies, All: src.Policies,
 		Others: map[string][]plan.Change{},
+	}
+	if drafted.after.Project != nil {
+		proposal.patched = environmentDigest(drafted.after.Project)
 	}
 	for _, c := range input.Containers {
 		if c.Held == "" {
@@ -229,7 +234,7 @@ func basis(src Source, snap Snapshot) plan.Basis {
 	if snap.Project == nil {
 		return b
 	}
-	for _, file := range slices.Concat(snap.Extended.Files, snap.Project.EnvFiles, snap.Project.ServiceEnvFiles) {
+	for _, file := range slices.Concat(snap.Extended.Files, snap.Extended.Reached, snap.Project.EnvFiles, snap.Project.ServiceEnvFiles) {
 		b.Files = append(b.Files, file.Path+"@"+file.Digest)
 	}
 	b.Environment = environmentDigest(snap.Project)

@@ -336,3 +336,38 @@ func TestAdviceNamesTheProject(t *testing.T) {
 		}
 	})
 }
+
+// TestFilesThatReadBackOtherwiseAreRestored: compose-go reads included files from the disk, so the whole is known only after the write.
+func TestFilesThatReadBackOtherwiseAreRestored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, withoutChecks())
+		other := filepath.Join(w.dir, "other.yaml")
+		include := "include: [other.yaml]\n" + composeFile
+		rewrite := func(value string) {
+			if err := os.WriteFile(other, []byte("services:\n  other:\n    image: shop:1\n    environment: {A: "+value+"}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rewrite("1")
+		w.write(include)
+		confirmed, before := w.propose().Plan, w.containers()
+		progress := w.executor.Progress
+		w.executor.Progress = func(line string) {
+			if strings.HasPrefix(line, "patched ") {
+				rewrite("2") // an editor, just then
+			}
+			progress(line)
+		}
+		applied, err := w.executor.Apply(t.Context(), w.source, confirmed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if applied.Result != ResultRolledBack || !strings.Contains(applied.Failure, "somebody else") {
+			t.Errorf("result %q: %s", applied.Result, applied.Failure)
+		}
+		if w.file() != include {
+			t.Errorf("the file is not as before:\n%s", w.file())
+		}
+		w.wantContainers(before, "no container was touched")
+	})
+}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -106,20 +108,41 @@ func (t *transaction) undoFiles(context.Context) (restored, problems []string) {
 		if !tried {
 			continue
 		}
-		now, err := files.Read(step.Patch.File)
-		if err == nil && now.Digest == step.Patch.Digest {
+		if as, err := asBefore(step.Patch); err == nil {
 			outcome.Result = plan.ResultRolledBack
-			restored = append(restored, step.Object+": as before, byte for byte")
+			restored = append(restored, step.Object+": "+as)
 		} else {
 			outcome.Result = plan.ResultNotUndone
-			problems = append(problems, fmt.Sprintf("%s is not as it was: %v", step.Object, cmp.Or(restoreErr, err, errDiffers)))
+			problems = append(problems, fmt.Sprintf("%s is not as it was: %v", step.Object, cmp.Or(restoreErr, err)))
 		}
 		t.outcomes[step.ID] = outcome
 	}
 	return restored, problems
 }
 
-var errDiffers = errors.New("its content differs")
+var (
+	errDiffers = errors.New("its content differs")
+	errStays   = errors.New("it was created and is still there")
+)
+
+// asBefore looks whether a file is as it was before it was patched, and says how that is.
+func asBefore(p *plan.Patch) (string, error) {
+	if p.Create {
+		_, err := os.Lstat(p.File)
+		if err == nil {
+			return "", errStays
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		return "removed, it was not there before", nil
+	}
+	now, err := files.Read(p.File)
+	if err == nil && now.Digest != p.Digest {
+		err = errDiffers
+	}
+	return "as before, byte for byte", err
+}
 
 // recheck wants every check that passed before the change to pass again, waiting as after a swap: the old containers were restarted.
 func (t *transaction) recheck(ctx context.Context) (restored, problems []string) {

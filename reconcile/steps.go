@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/reconcile/plan"
@@ -64,7 +65,14 @@ func (t *transaction) patchAll(ctx context.Context) *stepError {
 	began := time.Now()
 	var writes []files.Write
 	for _, step := range steps {
-		writes = append(writes, files.Write{Path: step.Patch.File, Content: step.Patch.After, Digest: step.Patch.Digest})
+		write := files.Write{Path: step.Patch.File, Content: step.Patch.After, Digest: step.Patch.Digest}
+		if step.Patch.Create {
+			write.Digest, write.Like = "", step.Patch.Like
+		}
+		writes = append(writes, write)
+	}
+	if err := t.backUp(writes); err != nil {
+		return &stepError{object: "backup", err: err, nothing: true}
 	}
 	written, err := files.WriteAll(writes, t.Roots)
 	for _, step := range steps {
@@ -79,7 +87,24 @@ func (t *transaction) patchAll(ctx context.Context) *stepError {
 	}
 	t.written = written
 	for _, step := range steps {
-		t.Progress("patched " + step.Object)
+		done := "patched "
+		if step.Patch.Create {
+			done = "created "
+		}
+		t.Progress(done + step.Object)
+	}
+	return t.readBack(ctx)
+}
+
+// readBack loads the project from the disk, through compose's own loader and with all that it includes and extends, and wants it to be
+// the one that was planned. No container has been touched yet.
+func (t *transaction) readBack(ctx context.Context) *stepError {
+	project, err := compose.Load(ctx, t.src.Compose)
+	if err == nil && environmentDigest(project) != t.proposal.patched {
+		err = errors.New("the patched files do not give the services what was planned; somebody else may be at work on them")
+	}
+	if err != nil {
+		return &stepError{object: "files", err: err}
 	}
 	return nil
 }
@@ -177,8 +202,13 @@ func (t *transaction) commit(ctx context.Context) {
 			advice = "put it back with:\n  " + strings.Join(engine.RecoveryCommands(swapped.Old), "\n  ")
 		}
 		cancel()
-		t.failure = strings.TrimPrefix(t.failure+"; ", "; ") + fmt.Sprintf("the old container %s was kept: %v; %s", swapped.Name(), err, advice)
+		t.alsoFailed(fmt.Sprintf("the old container %s was kept: %v; %s", swapped.Name(), err, advice))
 	}
+}
+
+// alsoFailed adds to what is told of the failure.
+func (t *transaction) alsoFailed(what string) {
+	t.failure = strings.TrimPrefix(t.failure+"; ", "; ") + what
 }
 
 // commitWithin bounds the removal of one old container.

@@ -20,6 +20,7 @@ import (
 const applyExample = `  composure apply                                 # shows the diff and asks
   composure apply --yes                           # without a terminal: in CI, in a script
   composure apply --files-only --yes              # patch the files, touch no container
+  composure apply --backup ../before --git-commit # keep the files as they were, commit them as they are
   composure diff -o json > plan.json              # exits with 1 when something differs: join them with ;
   composure apply --plan plan.json --yes          # that plan, or nothing`
 
@@ -30,6 +31,8 @@ type applyFlags struct {
 	dryRun    bool
 	plan      string
 	yes       bool
+	backup    string
+	gitCommit bool
 	// shown is set once the plan stands where the report will stand, and declined once a person has said no to it.
 	shown, declined bool
 }
@@ -50,12 +53,17 @@ func newApply(in invocation) *cobra.Command {
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "the same as: composure diff")
 	cmd.Flags().StringVar(&f.plan, "plan", "", "do what this report of diff -o json says, or nothing when it is stale")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask; needed without a terminal")
+	cmd.Flags().StringVar(&f.backup, "backup", "", "copy the files into this folder before they are written, below a folder for each apply")
+	cmd.Flags().BoolVar(&f.gitCommit, "git-commit", false, "commit the written files to git, once everything is verified; nothing is done when that cannot work")
 	f.registerAll(cmd)
 	f.register(cmd, formatText, formatJSON, formatPatch)
 	validate := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		if f.format == formatPatch && !f.dryRun {
 			return usage(cmd, errors.New("--output patch writes nothing, so it goes with --dry-run only"), "")
+		}
+		if cmd.Flags().Changed("backup") && f.backup == "" {
+			return usage(cmd, errors.New("--backup names no folder"), "")
 		}
 		return validate(cmd, args)
 	}
@@ -64,7 +72,7 @@ func newApply(in invocation) *cobra.Command {
 
 func (f *applyFlags) run(ctx context.Context, in invocation) error {
 	options := controller.ApplyOptions{
-		FilesOnly: f.filesOnly, Progress: f.progress(in),
+		FilesOnly: f.filesOnly, Backup: f.backupFolder(in), GitCommit: f.gitCommit, Progress: f.progress(in),
 		Confirm: func(planned report.Report) (bool, error) { return f.confirm(ctx, in, planned) },
 	}
 	if !f.yes && (!isTerminal(in.stdin) || !isTerminal(in.stderr)) {
@@ -83,6 +91,14 @@ func (f *applyFlags) run(ctx context.Context, in invocation) error {
 	}
 	result, err := controller.Apply(ctx, f.config(in), options)
 	return f.tell(in, result, err)
+}
+
+// backupFolder is absolute, since it is told and recorded. It is empty when no backup was asked for.
+func (f *applyFlags) backupFolder(in invocation) string {
+	if f.backup == "" || filepath.IsAbs(f.backup) {
+		return f.backup
+	}
+	return filepath.Join(in.directory, f.backup)
 }
 
 // tell prints the report. One that comes with an error, an interrupt say, tells what was done before it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/composure-dev/composure/controller"
 	"github.com/composure-dev/composure/internal/compose"
@@ -42,11 +43,7 @@ func (f *flags) register(cmd *cobra.Command, formats ...string) {
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.StringArrayVarP(&f.policies, "policy", "P", nil, "policy file or folder, repeatable (default: composure/ beside the compose file)")
-	set.StringArrayVarP(&f.project.Files, "file", "f", nil, "compose file, repeatable (default: as docker compose finds it)")
-	set.StringVarP(&f.project.Name, "project-name", "p", "", "project name")
-	set.StringVar(&f.project.ProjectDirectory, "project-directory", "", "project directory (default: that of the first compose file)")
-	set.StringArrayVar(&f.project.EnvFiles, "env-file", nil, "env file for interpolation, repeatable (default: .env)")
-	set.StringArrayVar(&f.project.Profiles, "profile", nil, "profile to turn on, repeatable")
+	f.registerProject(set)
 	set.StringArrayVar(&f.services, "service", nil, "only this service, repeatable")
 	set.StringArrayVar(&f.allowRoots, "allow-root", nil, "further folder in which files may be read by label and written, repeatable")
 	set.StringVar(&f.stateDir, "state-dir", "", "folder for records of changes (default: /var/lib/composure as root, else $XDG_STATE_HOME/composure)")
@@ -57,6 +54,15 @@ func (f *flags) register(cmd *cobra.Command, formats ...string) {
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "list what complies too; apply also logs each finished step to stderr")
 	set.BoolP("help", "h", false, "show this help")
 	cmd.PreRunE = func(*cobra.Command, []string) error { return f.validate(cmd, formats) }
+}
+
+// registerProject is for the flags that say which project is meant.
+func (f *flags) registerProject(set *pflag.FlagSet) {
+	set.StringArrayVarP(&f.project.Files, "file", "f", nil, "compose file, repeatable (default: as docker compose finds it)")
+	set.StringVarP(&f.project.Name, "project-name", "p", "", "project name")
+	set.StringVar(&f.project.ProjectDirectory, "project-directory", "", "project directory (default: that of the first compose file)")
+	set.StringArrayVar(&f.project.EnvFiles, "env-file", nil, "env file for interpolation, repeatable (default: .env)")
+	set.StringArrayVar(&f.project.Profiles, "profile", nil, "profile to turn on, repeatable")
 }
 
 // registerAll is for the verbs that ask an engine.

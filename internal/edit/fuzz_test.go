@@ -102,7 +102,7 @@ func TestAliasBombs(t *testing.T) {
 		"MergesInService": {"the service merges it", merges + services + "  bomb:\n    <<: *x10\n    image: a\n"},
 		"NestedInService": {"the service merges what holds it", nested + services + "  bomb:\n    <<: *x10\n    image: a\n"},
 		"NestedInBlock":   {"the environment merges what holds it", nested + services + "  bomb:\n    environment:\n      <<: *x10\n"},
-		"ContainsItself":  {"a loop: compose refuses such a file, the editor must not follow it for ever", "x-loop: &loop\n  self: *loop\n" + services + "  bomb: &bomb\n    image: a\n    x-bomb: *bomb\n"},
+		"ContainsItself":  {"a loop: compose refuses such a file, the editor must not follow it for ever", "volumes: &loop\n  self: *loop\n" + services + "  bomb: &bomb\n    image: a\n    labels: *bomb\n"},
 		"BlockOfItself":   {"a loop through the environment", services + "  bomb:\n    environment: &bomb\n      <<: *bomb\n      B: *bomb\n"},
 		"MergesItself":    {"a loop through a merge key", services + "  bomb: &bomb\n    <<: *bomb\n    environment: &list\n    - *list\n"},
 		"NestedAsRoot":    {"the whole file merges it", nested + "<<: *x10\n" + services + "  bomb:\n    image: a\n"},

@@ -36,6 +36,8 @@ type projectJSON struct {
 	Result    Result      `json:"result"`
 	Failure   string      `json:"failure,omitempty"`
 	Restored  []string    `json:"restored,omitempty"`
+	Backup    string      `json:"backup,omitempty"`
+	Commit    string      `json:"commit,omitempty"`
 	Warnings  []string    `json:"warnings,omitempty"`
 	Others    []otherJSON `json:"otherVariables,omitempty"`
 }
@@ -143,7 +145,8 @@ func basisOf(b plan.Basis) plan.Basis {
 func projectOf(p Project) projectJSON {
 	doc := projectJSON{
 		Name: p.Name, Directory: p.Directory, Files: append([]string{}, p.Files...), Engine: p.Context,
-		Result: p.Result, Failure: p.Failure, Restored: p.Restored, Warnings: p.Warnings,
+		Result: p.Result, Failure: p.Failure, Restored: p.Restored, Backup: p.Backup, Commit: p.Commit,
+		Warnings: p.Warnings,
 	}
 	for _, other := range p.Others {
 		doc.Others = append(doc.Others, otherJSON{Service: other.Service, changeJSON: changeOf(other.Change)})

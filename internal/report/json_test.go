@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -22,5 +24,22 @@ func TestJSON(t *testing.T) {
 			}
 			golden(t, name+".json", first.Bytes())
 		})
+	}
+}
+
+// Where the files are kept is there when they are, and only then.
+func TestJSONSaved(t *testing.T) {
+	saved := appliedReport()
+	saved.Projects[0].Backup, saved.Projects[0].Commit = "/backup/t1", "1a2b"
+	for want, r := range map[string]Report{`"backup": "/backup/t1",
+      "commit": "1a2b"`: saved, "": appliedReport()} {
+		var out bytes.Buffer
+		if err := JSON(&out, r); err != nil {
+			t.Fatal(err)
+		}
+		got := regexp.MustCompile(`"backup".*\n.*"commit": "[^"]*"`).FindString(out.String())
+		if got != strings.ReplaceAll(want, `\n`, "\n") {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

@@ -154,13 +154,13 @@ func (m masker) hold(h plan.Hold) plan.Hold {
 
 // step keeps only what is shown of a step.
 func (m masker) step(s plan.Step) plan.Step {
-	var before, after []byte
+	var patch plan.Patch
 	if s.Patch != nil {
-		before, after = s.Patch.Before, s.Patch.After
+		patch = *s.Patch
 	}
 	shown := plan.Step{
 		ID: s.ID, Verb: s.Verb, Object: m.text(s.Object), Cause: m.text(s.Cause), Requires: s.Requires, Destructive: s.Destructive,
-		Diff: m.diff(s.Diff, before, after),
+		Diff: m.diff(s.Diff, patch),
 	}
 	if s.Swap != nil {
 		shown.Swap = &plan.Swap{

@@ -6,15 +6,16 @@ import (
 	"strings"
 
 	"github.com/composure-dev/composure/internal/redact"
+	"github.com/composure-dev/composure/reconcile/plan"
 )
 
-// diff is a unified diff of before and after as it may be shown: signs, line counts and whatever is no secret stay.
+// diff is a unified diff of a patch as it may be shown: signs, line counts and whatever is no secret stay.
 //
 // Where the secrets stand is read in the files, not in the diff: a hunk may begin inside one. A line that is not found where the
 // hunk header puts it is hidden.
-func (m masker) diff(diff string, before, after []byte) string {
+func (m masker) diff(diff string, p plan.Patch) string {
 	var out strings.Builder
-	removed, added := m.file(before), m.file(after)
+	removed, added := m.file(p.Before, p.EnvFile), m.file(p.After, p.EnvFile)
 	var oldLine, newLine int
 	inside := false // a hunk
 	for line := range strings.Lines(diff) {
@@ -72,14 +73,18 @@ type secret struct {
 	shown      string
 }
 
-func (m masker) file(content []byte) maskedFile {
+func (m masker) file(content []byte, envFile bool) maskedFile {
 	f := maskedFile{known: m.redactor}
 	at := 0
 	for line := range strings.Lines(string(content)) {
 		f.lines, f.starts = append(f.lines, line), append(f.starts, at)
 		at += len(line)
 	}
-	secrets, err := m.secrets(content)
+	find := m.secrets
+	if envFile {
+		find = m.envSecrets
+	}
+	secrets, err := find(content)
 	f.secrets, f.opaque = secrets, err != nil
 	return f
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 	"pgregory.net/rapid"
+
+	"github.com/composure-dev/composure/reconcile/plan"
 )
 
 // TestMaskDiffHunkInsideSecret: the key of a long secret may stand above the hunk; the file's content tells.
@@ -18,7 +20,7 @@ func TestMaskDiffHunkInsideSecret(t *testing.T) {
 			}
 			old := "services:\n  app:\n    environment:\n      PRIVATE_KEY: " + form.key + "\n" + strings.Repeat(form.indent+"pem-line\n", 9) + end + "      LEVEL: info\n"
 			edited := strings.Replace(old, "info", "debug", 1)
-			got := newMasker(Project{}).diff(udiff.Unified("a/x", "b/x", old, edited), []byte(old), []byte(edited))
+			got := newMasker(Project{}).diff(udiff.Unified("a/x", "b/x", old, edited), plan.Patch{Before: []byte(old), After: []byte(edited)})
 			if strings.Contains(got, "pem-line") || !strings.Contains(got, "+      LEVEL: debug") {
 				t.Errorf("the diff shows the secret, or lacks the change:\n%s", got)
 			}
@@ -51,7 +53,7 @@ func TestMaskDiffLines(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := newMasker(Project{}).diff(tc.diff, []byte(tc.before), []byte(tc.after)); got != tc.want {
+			if got := newMasker(Project{}).diff(tc.diff, plan.Patch{Before: []byte(tc.before), After: []byte(tc.after)}); got != tc.want {
 				t.Errorf("%s: want\n%s\ngot\n%s", tc.reason, tc.want, got)
 			}
 		})
@@ -65,7 +67,7 @@ func TestMaskDiffKeepsShape(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before, after := file.Draw(t, "old"), file.Draw(t, "new")
 		diff := udiff.Unified("a/x", "b/x", before, after)
-		got := newMasker(Project{}).diff(diff, []byte(before), []byte(after))
+		got := newMasker(Project{}).diff(diff, plan.Patch{Before: []byte(before), After: []byte(after)})
 		if strings.Count(got, "\n") != strings.Count(diff, "\n") {
 			t.Fatalf("the number of lines changed:\n%s\n%s", diff, got)
 		}

@@ -61,7 +61,7 @@ func patchOf(p Project, m masker, step plan.Step) (diff string, context int, err
 	}
 	for context = contextLines; context >= 0; context-- {
 		diff = edit.UnifiedContext(name, step.Patch.Before, step.Patch.After, context)
-		unchanged, changed := secretLines(diff, m.diff(diff, step.Patch.Before, step.Patch.After))
+		unchanged, changed := secretLines(diff, m.diff(diff, *step.Patch))
 		if changed {
 			return "", 0, hint.Wrap(fmt.Errorf("patch %q: %w", name, errSecretLine), "use: composure apply")
 		}

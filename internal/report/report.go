@@ -53,7 +53,9 @@ type Project struct {
 	// Failure says what failed and Restored what was put back (or not).
 	Failure  string
 	Restored []string
-	Warnings []string
+	// Backup is the folder with copies of the files as they were, and Commit the hash of the git commit of them as they are.
+	Backup, Commit string
+	Warnings       []string
 	// Others are variables no policy speaks of that differ between the files and the container (--all-variables).
 	Others []Other
 

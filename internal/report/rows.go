@@ -188,7 +188,7 @@ func (r row) sign() (sign, word string) {
 
 func findingSign(f policy.Finding) (sign, word string) {
 	switch {
-	case f.Held != "", f.Verdict == policy.Conflict, f.Verdict == policy.FilesUnreachable, f.Verdict == policy.OverriddenByEnvironment:
+	case f.Held != "", f.Verdict == policy.Conflict, f.Verdict == policy.FilesUnreachable:
 		return signHeld, "held"
 	case f.Verdict == policy.FileMissing:
 		return string(plan.SignAdd), "add"
@@ -216,7 +216,11 @@ func (r row) values() []string {
 		return changeValues(*r.change)
 	}
 	for _, f := range r.findings {
-		if f.Fix != nil {
+		switch {
+		case f.Fix == nil:
+		case f.Fix.Remove || f.Fix.Bare:
+			return []string{"→ " + showValue(nil)}
+		default:
 			return []string{"→ " + showValue(&f.Fix.Text)}
 		}
 	}

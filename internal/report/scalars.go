@@ -1,9 +1,6 @@
 package report
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -11,32 +8,51 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/composure-dev/composure/internal/envfile"
 	"github.com/composure-dev/composure/internal/redact"
+	"github.com/composure-dev/composure/internal/syntax"
 )
 
 // secrets finds what must not be shown of a YAML file: the values of sensitive keys, in mappings and as KEY=value, all that
 // stands below such a key, secrets inside other values, and what is commented out.
 func (m masker) secrets(content []byte) ([]secret, error) {
+	f, err := syntax.Parse(content)
+	switch {
+	case err != nil:
+		return nil, err
+	case !f.Exact():
+		return nil, errPlaces
+	}
 	w := &walker{masker: m, scalars: map[*yaml.Node]bool{}, visited: map[visit]bool{}}
-	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	for {
-		var document yaml.Node
-		err := decoder.Decode(&document)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, root := range document.Content {
+	for _, root := range f.Roots {
+		if root != nil {
 			w.walk(root, "", false)
 		}
 	}
-	s, err := newSource(content)
-	if err != nil {
-		return nil, err
+	return m.hide(f, tokens(f, w.scalars)), nil
+}
+
+// envSecrets is secrets for an env file. What follows a secret value on its line may be part of it: that depends on the format.
+func (m masker) envSecrets(content []byte) ([]secret, error) {
+	f := syntax.Open(content)
+	if !f.Exact() {
+		return nil, errPlaces
 	}
-	return m.hide(s, s.tokens(w.scalars)), nil
+	var found []secret
+	comments := commentMasker{masker: m, file: f, open: -2}
+	at := 0
+	for _, s := range envfile.Scan(content) {
+		if s.ValueStart < at {
+			continue // on the line of one that is hidden
+		}
+		found = append(found, comments.between(at, s.ValueStart)...)
+		at = s.ValueEnd
+		if m.sensitive(s.Key) || redact.Value(s.Text, false) != s.Text {
+			found = append(found, secret{s.ValueStart, s.End, redact.Mask})
+			at = s.End
+		}
+	}
+	return append(found, comments.between(at, len(content))...), nil
 }
 
 // walker collects the scalars of a file and whether a key above makes them secret.
@@ -112,24 +128,24 @@ func (m masker) mentions(text string) int {
 }
 
 // hide returns what is secret of the tokens and of the comments between them.
-func (m masker) hide(s source, tokens []token) []secret {
+func (m masker) hide(f *syntax.File, tokens []token) []secret {
 	var found []secret
-	comments := commentMasker{masker: m, source: s, open: -2}
+	comments := commentMasker{masker: m, file: f, open: -2}
 	at := 0
 	for _, t := range tokens {
 		found = append(found, comments.between(at, t.start)...)
-		if hidden, ok := m.token(s, t); ok {
+		if hidden, ok := m.token(f, t); ok {
 			found = append(found, hidden)
 		}
 		at = t.end
 	}
-	found = append(found, comments.between(at, len(s.content))...)
+	found = append(found, comments.between(at, len(f.Data))...)
 	return found
 }
 
 // token is what is secret of one scalar.
-func (m masker) token(s source, t token) (hidden secret, ok bool) {
-	text, value := s.content[t.start:t.end], t.node.Value
+func (m masker) token(f *syntax.File, t token) (hidden secret, ok bool) {
+	text, value := string(f.Data[t.start:t.end]), t.node.Value
 	whole := secret{t.start, t.end, redact.Mask}
 	key, assigned, isPair := strings.Cut(value, "=")
 	switch {
@@ -157,21 +173,21 @@ var comment = regexp.MustCompile(`(?m)(?:^|[ \t])(#.*)$`)
 // commentMasker masks comments in order: a value that is commented out may go on in the comments below.
 type commentMasker struct {
 	masker
-	source
-	open int // the line, from 0, up to which one goes on
+	file *syntax.File
+	open int // the line up to which one goes on
 }
 
 func (c *commentMasker) between(start, end int) []secret {
 	var found []secret
-	for _, at := range comment.FindAllStringSubmatchIndex(c.content[start:end], -1) {
+	for _, at := range comment.FindAllSubmatchIndex(c.file.Data[start:end], -1) {
 		from, to := start+at[2], start+at[3]
-		line := c.lineAt(from)
-		text := c.content[from:to]
-		own := strings.TrimSpace(c.content[c.lines[line]:from]) == ""
+		line := c.file.Line(from)
+		text := string(c.file.Data[from:to])
+		own := ownLine(c.file, from)
 		value := c.mentions(text)
 		shown := redact.Value(text, false)
 		switch {
-		case own && line > 0 && c.open == line-1 && len(text) > 1:
+		case own && c.open == line-1 && len(text) > 1:
 			found = append(found, secret{from + 1, to, redact.Mask})
 			c.open = line
 		case value >= 0:

@@ -11,11 +11,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/composure-dev/composure/internal/redact"
+	"github.com/composure-dev/composure/internal/syntax"
 )
 
 // shown is a whole file as a diff may show it. "BROKER" is what a policy calls sensitive.
 func shown(content string) string {
-	file := newMasker(Project{Sensitive: []string{"BROKER"}}).file([]byte(content))
+	file := newMasker(Project{Sensitive: []string{"BROKER"}}).file([]byte(content), false)
 	var out strings.Builder
 	number := 1
 	for line := range strings.Lines(content) {
@@ -65,7 +66,7 @@ func TestMaskLongValues(t *testing.T) {
 		"Below":         {"a value that begins below its key", "A_TOKEN:\n  X\n  X\nB_TOKEN:\n  \"LEVEL: X\"\nC: 1\n", "A_TOKEN:\n  @@\n  @@\nB_TOKEN:\n  \"@@\"\nC: 1\n"},
 		"Block":         {"the lines of a block, up to the next key", "a:\n  A_KEY: | # why\n    X\n\n      X\n    # X\n  NEXT: x\n", "a:\n  A_KEY: | # why\n    @@\n\n      @@\n    @@\n  NEXT: x\n"},
 		"BlockItem":     {"a list item", "- >-\n  DB_PASSWORD=X\n  X\n- LEVEL=info\n", "- >-\n  @@\n  @@\n- LEVEL=info\n"},
-		"BlockIndent":   {"a header that gives the indentation is hidden with its block", "a:\n  A_KEY: |2\n       X\n    X\n  NEXT: x\n", "a:\n  A_KEY: @@\n       @@\n    @@\n  NEXT: x\n"},
+		"BlockIndent":   {"a header that gives the indentation allows a first line that is indented more", "a:\n  A_KEY: |2\n       X\n    X\n  NEXT: x\n", "a:\n  A_KEY: |2\n       @@\n    @@\n  NEXT: x\n"},
 		"BlockLast":     {"the end of the file ends it", "A_KEY: |\n  X\n  X", "A_KEY: |\n  @@\n  @@"},
 		"BlockMentions": {"a file inside the file", "a: |\n  user: u\n  password: X\nb: 1\n", "a: |\n  @@\n  @@\nb: 1\n"},
 		"BlockPlain":    {"a block without a secret", "a: >+\n  one\n\n  two\n\nb: 1\n", "a: >+\n  one\n\n  two\n\nb: 1\n"},
@@ -142,23 +143,37 @@ func FuzzMask(f *testing.F) {
 // TestMaskTokens: the ends that are found are those of the parser, for every form it can write.
 func TestMaskTokens(t *testing.T) {
 	content := "a: plain  # c\nb: \"double \\\" \"\nc: 'single '' '\nd: |-\n  literal\ne: [f, g h, \"i\"]\nj: k\n  l\n"
-	s, err := newSource([]byte(content))
+	f, err := syntax.Parse([]byte(content))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal([]byte(content), &document); err != nil {
-		t.Fatal(err)
-	}
 	w := &walker{masker: newMasker(Project{}), scalars: map[*yaml.Node]bool{}, visited: map[visit]bool{}}
-	w.walk(document.Content[0], "", false)
+	w.walk(f.Roots[0], "", false)
 	var got []string
-	for _, token := range s.tokens(w.scalars) {
+	for _, token := range tokens(f, w.scalars) {
 		got = append(got, fmt.Sprintf("%s%v", content[token.start:token.end], token.unsure))
 	}
 	got = slices.DeleteFunc(got, func(s string) bool { return len(s) == len("afalse") })
-	want := []string{"plainfalse", "double \\\" false", "single '' false", "  literal\nfalse", "g hfalse", "k\n  lfalse"}
+	want := []string{"plainfalse", "double \\\" false", "single '' false", "  literalfalse", "g hfalse", "k\n  lfalse"}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestMaskEnvFile: an env file is no YAML; its secrets are hidden statement by statement.
+func TestMaskEnvFile(t *testing.T) {
+	content := strings.Join([]string{
+		"# DB_PASSWORD=old", "LEVEL=info # note", "export DB_PASSWORD='x' # y", "URL=redis://u:pw@h/0", "A_TOKEN=\"one", "two\"", "LAST=1", "",
+	}, "\n")
+	want := strings.Join([]string{
+		"# DB_PASSWORD=@@", "LEVEL=info # note", "export DB_PASSWORD=@@", "URL=@@", "A_TOKEN=@@", "@@", "LAST=1", "",
+	}, "\n")
+	file := newMasker(Project{}).file([]byte(content), true)
+	var got strings.Builder
+	for i, line := range file.lines {
+		got.WriteString(file.show(i+1, line))
+	}
+	if diff := cmp.Diff(strings.ReplaceAll(want, "@@", redact.Mask), got.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

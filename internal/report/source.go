@@ -3,52 +3,16 @@ package report
 import (
 	"cmp"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/composure-dev/composure/internal/syntax"
 )
 
 // errPlaces tells that a file counts its lines in a way of its own.
 var errPlaces = errors.New("places of its values cannot be told")
-
-// source is the text of a YAML file; its nodes say where they begin, and the text says where they end.
-type source struct {
-	content string
-	lines   []int // the offset of each line
-}
-
-// newSource refuses what the parser counts as a line break or a column and other readers do not.
-func newSource(content []byte) (source, error) {
-	s := source{content: string(content), lines: []int{0}}
-	if !utf8.Valid(content) || strings.ContainsAny(s.content, "\u0085\u2028\u2029\x00") || strings.Count(s.content, "\r") != strings.Count(s.content, "\r\n") {
-		return source{}, errPlaces
-	}
-	for i, b := range content {
-		if b == '\n' {
-			s.lines = append(s.lines, i+1)
-		}
-	}
-	return s, nil
-}
-
-func (s source) lineAt(offset int) int {
-	i, found := slices.BinarySearch(s.lines, offset)
-	if found {
-		return i
-	}
-	return i - 1
-}
-
-// lineEnd is where the line that holds offset ends, before its line break.
-func (s source) lineEnd(offset int) int {
-	if i := strings.IndexByte(s.content[offset:], '\n'); i >= 0 {
-		return offset + i
-	}
-	return len(s.content)
-}
 
 // token is the text of one scalar, without quotes or the header of a block.
 type token struct {
@@ -59,111 +23,57 @@ type token struct {
 }
 
 // tokens are the scalars that have a text, in the order of the file.
-func (s source) tokens(scalars map[*yaml.Node]bool) []token {
-	tokens := make([]token, 0, len(scalars))
+func tokens(f *syntax.File, scalars map[*yaml.Node]bool) []token {
+	found := make([]token, 0, len(scalars))
 	for node, secret := range scalars {
 		if node.Value != "" || node.Style&^yaml.TaggedStyle != 0 {
-			tokens = append(tokens, token{node: node, start: s.offset(node), secret: secret})
+			found = append(found, token{node: node, start: f.Offset(node), secret: secret})
 		}
 	}
-	slices.SortFunc(tokens, func(a, b token) int { return cmp.Compare(a.start, b.start) })
-	for i := range tokens {
-		limit := len(s.content)
-		if i+1 < len(tokens) {
-			limit = tokens[i+1].start
+	slices.SortFunc(found, func(a, b token) int { return cmp.Compare(a.start, b.start) })
+	for i := range found {
+		limit := len(f.Data)
+		if i+1 < len(found) {
+			limit = found[i+1].start
 		}
-		tokens[i] = s.measured(tokens[i], limit)
+		found[i] = measured(f, found[i], limit)
 	}
-	return tokens
+	return found
 }
 
-// offset is the byte where n begins, its anchor and tag included. The parser counts lines and characters from 1, and leaves out
-// a byte order mark.
-func (s source) offset(n *yaml.Node) int {
-	at := s.lines[max(min(n.Line, len(s.lines)), 1)-1]
-	if at == 0 && strings.HasPrefix(s.content, "\ufeff") {
-		at = len("\ufeff")
-	}
-	for range n.Column - 1 {
-		_, size := utf8.DecodeRuneInString(s.content[at:])
-		at += size
-	}
-	return at
-}
-
-// properties are an anchor and a tag, which stand before a value.
-var properties = regexp.MustCompile(`^(?:[&!][^\s]*\s+)*`)
-
-// measured finds where t's text begins and ends; it ends at limit at the latest.
-func (s source) measured(t token, limit int) token {
-	start := t.start + len(properties.FindString(s.content[t.start:limit]))
-	text := s.content[start:limit]
-	length, sure := 0, false
+// measured finds where t's text begins and ends; it ends at limit at the latest. What does not look as its style says is not trusted:
+// too much of a secret is hidden rather than too little.
+func measured(f *syntax.File, t token, limit int) token {
+	start, end := f.Token(t.node)
+	sure := end <= limit
 	switch style := t.node.Style; {
-	case style&yaml.DoubleQuotedStyle != 0 && strings.HasPrefix(text, `"`):
-		start++
-		length, sure = quoted(text[1:], '"')
-	case style&yaml.SingleQuotedStyle != 0 && strings.HasPrefix(text, "'"):
-		start++
-		length, sure = quoted(text[1:], '\'')
+	case !sure:
+	case style&yaml.DoubleQuotedStyle != 0:
+		start, end, sure = unwrapped(f.Data, start, end, '"')
+	case style&yaml.SingleQuotedStyle != 0:
+		start, end, sure = unwrapped(f.Data, start, end, '\'')
 	case style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		body := min(s.lineEnd(start)+1, limit)
-		// A header that gives the indentation itself allows a first line that is indented more.
-		length, sure = blockLength(s.content[body:limit]), !strings.ContainsAny(s.content[start:body], "123456789")
-		start = body
-	case style&^yaml.TaggedStyle == 0:
-		length, sure = unquoted(text, t.node.Value)
+		start = min(f.NextLine(start), end)
+	default:
+		sure = slices.Equal(strings.Fields(string(f.Data[start:end])), strings.Fields(t.node.Value))
 	}
 	if !sure {
-		t.end, t.unsure = limit, true
+		t.start, t.end, t.unsure = min(f.Text(t.node), limit), limit, true
 		return t
 	}
-	t.start, t.end = start, start+length
+	t.start, t.end = start, end
 	return t
 }
 
-// quoted is the length of a text up to the quote that closes it.
-func quoted(text string, quote byte) (length int, sure bool) {
-	for i := 0; i < len(text); i++ {
-		switch {
-		case quote == '"' && text[i] == '\\', quote == '\'' && strings.HasPrefix(text[i:], "''"):
-			i++
-		case text[i] == quote:
-			return i, true
-		}
+// unwrapped is a range without the quotes around it.
+func unwrapped(data []byte, start, end int, quote byte) (from, to int, sure bool) {
+	if end-start < 2 || data[start] != quote || data[end-1] != quote {
+		return start, end, false
 	}
-	return 0, false
+	return start + 1, end - 1, true
 }
 
-// unquoted is the length of a plain scalar that reads as value: the same characters, with other white space between them.
-func unquoted(text, value string) (length int, sure bool) {
-	for i := range len(value) {
-		if value[i] == ' ' || value[i] == '\n' || value[i] == '\t' {
-			continue
-		}
-		length = len(text) - len(strings.TrimLeft(text[length:], " \t\r\n"))
-		if length == len(text) || text[length] != value[i] {
-			return 0, false
-		}
-		length++
-	}
-	return length, true
-}
-
-// blockLength is the length of a block scalar whose first line begins text: up to the first line that is indented less. The blank
-// lines and comments behind it may be counted in.
-func blockLength(text string) int {
-	length, least := 0, -1
-	for line := range strings.Lines(text) {
-		content := strings.TrimLeft(line, " ")
-		switch indent := len(line) - len(content); {
-		case strings.TrimSpace(content) == "":
-		case least < 0:
-			least = indent
-		case indent < least:
-			return length
-		}
-		length += len(line)
-	}
-	return length
+// ownLine reports whether nothing stands before a place on its line.
+func ownLine(f *syntax.File, at int) bool {
+	return strings.TrimSpace(string(f.Data[f.LineStart(at):at])) == ""
 }

@@ -67,6 +67,7 @@ func (s section) print(several bool) {
 		s.held()
 	}
 	s.outcomes()
+	s.saved()
 	s.failure()
 	for _, warning := range s.project.Warnings {
 		s.text("warning: ", warning)
@@ -392,6 +393,20 @@ func elapsed(ms int64) string {
 		return fmt.Sprintf("%d ms", ms)
 	}
 	return fmt.Sprintf("%.1f s", (time.Duration(ms) * time.Millisecond).Seconds())
+}
+
+// saved says where the files are found as they were, and as they are.
+func (s section) saved() {
+	if s.project.Backup == "" && s.project.Commit == "" {
+		return
+	}
+	s.line("")
+	if s.project.Backup != "" {
+		s.text("  backup  ", s.project.Backup)
+	}
+	if s.project.Commit != "" {
+		s.text("  commit  ", s.project.Commit)
+	}
 }
 
 func (s section) failure() {

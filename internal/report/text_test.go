@@ -61,6 +61,9 @@ func TestTextOptions(t *testing.T) {
 	failed := nothingReport()
 	failed.Projects = append(failed.Projects, Project{Name: "blog", Directory: "/srv/blog", Result: ResultError, Failure: "/srv/blog/compose.yaml:3:1: invalid YAML"})
 
+	saved := appliedReport()
+	saved.Projects[0].Backup, saved.Projects[0].Commit = "/backup/20260102T030405Z-0a1b2c3d", "1a2b3c4d5e6f1a2b3c4d5e6f1a2b3c4d5e6f1a2b"
+
 	tests := map[string]struct {
 		report  Report
 		options TextOptions
@@ -71,6 +74,7 @@ func TestTextOptions(t *testing.T) {
 		"quiet-rolled-back": {rolledBackReport(), TextOptions{Quiet: true}},
 		"verbose-diff":      {diffReport(), TextOptions{Verbose: true}},
 		"color-diff":        {diffReport(), TextOptions{Color: true}},
+		"saved":             {saved, TextOptions{PlanShown: true}},
 		"plan-shown":        {appliedReport(), TextOptions{PlanShown: true}},
 		"several":           {several, TextOptions{}},
 		"failed":            {failed, TextOptions{}},

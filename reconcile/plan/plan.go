@@ -54,9 +54,14 @@ type Step struct {
 // Patch is the new content of one file.
 type Patch struct {
 	File   string
-	Digest string // "sha256:<hex>" of Before
+	Digest string // "sha256:<hex>" of Before; empty when the file is created
 	Before []byte
 	After  []byte
+	// Create says that the file does not exist yet. It gets owner and permissions of the file Like.
+	Create bool
+	Like   string
+	// EnvFile says that it is an env file, not a compose file.
+	EnvFile bool
 	// Keys are the edited variables, "service.KEY", sorted.
 	Keys []string
 }
