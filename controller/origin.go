@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/composure-dev/composure/internal/redact"
 	"github.com/composure-dev/composure/internal/report"
 	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile"
 )
 
 // OriginOptions are what origin is told beyond Config.
@@ -34,8 +37,13 @@ func Origin(ctx context.Context, c Config, o OriginOptions) (origin report.Origi
 	if !ok {
 		return report.Origin{}, "", unknownService(o.Service, slices.Sorted(maps.Keys(project.Services)))
 	}
+	sensitive, err := c.sensitive(project)
+	if err != nil {
+		return report.Origin{}, "", err
+	}
 	origin = report.Origin{
-		Version: c.Version, Project: project.Name, Directory: project.Directory, Base: c.base(project.Directory),
+		Sensitive: sensitive,
+		Version:   c.Version, Project: project.Name, Directory: project.Directory, Base: c.base(project.Directory),
 		Service: service.Name, Variable: o.Variable, Chain: links(project, service, o.Variable),
 	}
 	imageEnv := map[string]string{}
@@ -58,6 +66,21 @@ func Origin(ctx context.Context, c Config, o OriginOptions) (origin report.Origi
 		origin.Near = near(o.Variable, slices.Compact(names))
 	}
 	return origin, note, nil
+}
+
+// sensitive are the variables that the policies call sensitive: those that were named, or the ones beside the compose file if there
+// are any. One that cannot be read is an error: it might have hidden something.
+func (c Config) sensitive(project *compose.Project) ([]string, error) {
+	paths := c.Policies
+	if len(paths) == 0 {
+		beside := filepath.Join(project.Directory, DefaultPolicies)
+		if _, err := os.Stat(beside); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		paths = []string{beside}
+	}
+	policies, err := readPolicies(paths, len(c.Policies) == 0)
+	return reconcile.Sensitive(policies), err
 }
 
 func rank(l report.Link) int {

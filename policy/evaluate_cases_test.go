@@ -124,6 +124,25 @@ func overrideCases() map[string]evaluationCase {
 		}(), []string{
 			`app environment OverriddenByEnvironment: is not set and would not comply because K is "false" in the shell, must be "true" [held: the value comes from outside the compose files]`,
 			`app container NotCreated: no container`}},
+		"ForbiddenBare": {"without the bare key the image's value would show", policyOf("p", Rule{Absent: true}), func() Facts {
+			f := facts(service("app", &Variable{Value: new("x"), Bare: true, Layer: LayerEnvironment, Origin: Origin{mainFile, 20, 7}}, fromImage("2.40.3")))
+			f.Environment = shell("x")
+			return f
+		}(), []string{
+			`app environment OverriddenByEnvironment: is "x", must not be set [held: a bare K takes the value of the shell; without that it hides the image's]`}},
+		"ForbiddenBareAlone": {"no image sets it", policyOf("p", Rule{Absent: true}), func() Facts {
+			f := facts(service("app", &Variable{Value: new("x"), Bare: true, Layer: LayerEnvironment, Origin: Origin{mainFile, 20, 7}}, with("x")))
+			f.Environment = shell("x")
+			return f
+		}(), []string{
+			`app environment Forbidden: is "x", must not be set [/shop/compose.yml -K]`}},
+		"IncludedEnvironment": {"an included file has an environment of its own", policyOf("p", isTrue()), func() Facts {
+			v := in("/shop/sub/compose.yml", "${K:-true}", new("no"))
+			v.References = map[string]EnvironmentValue{"K": {"no", "/shop/sub/.env"}}
+			return facts(service("app", &v))
+		}(), []string{
+			`app environment OverriddenByEnvironment: is "no" because K is "no" in /shop/sub/.env, must be "true" [held: the value comes from outside the compose files]`,
+			`app container NotCreated: no container`}},
 		"EnvFileLiteral": {"text that is not interpolated is wrong by itself, whatever the shell has", policyOf("p", isTrue()), func() Facts {
 			f := facts(service("app", &Variable{Value: new("${K:-true}"), Text: "${K:-true}", Literal: true, Layer: LayerEnvFile, Origin: Origin{"/shop/app.env", 3, 1}}))
 			f.Environment = shell("true")

@@ -49,7 +49,10 @@ type Service struct {
 	Containers []Container
 }
 
-// EnvFile is a file of a service's env_file. In the format raw values have no quotes and are not interpolated.
+// formatRaw is the format of an env file in which values have no quotes and are not interpolated.
+const formatRaw = "raw"
+
+// EnvFile is a file of a service's env_file.
 type EnvFile struct {
 	Path   string // absolute
 	Format string // "" or "raw"
@@ -89,6 +92,9 @@ type Variable struct {
 	Origin Origin
 	// Definition is the file of the service's Definitions through which it comes; empty: that of Origin.
 	Definition string
+	// References are what ${...} in Text refers to and is set, with the values that count in its file: an included file has an
+	// environment of its own. Nil: what Facts.Environment says.
+	References map[string]EnvironmentValue
 	// Base names the service that it comes from through extends, with its file if that is another one; else empty.
 	Base string
 }

@@ -132,7 +132,7 @@ func (q *question) imageSuffices(c *claim) bool {
 // mend fills in f for a missing or wrong variable: its verdict, and the fix or why there is none.
 func (q *question) mend(f *Finding, c *claim, v view, r remedy) {
 	if names := q.overriding(c, v); len(names) > 0 {
-		q.override(f, c, v.variable.Text, names)
+		q.override(f, c, overriding{v.variable.Text, names, q.environmentOf(v.variable)})
 		return
 	}
 	f.Verdict = FileWrong
@@ -141,7 +141,7 @@ func (q *question) mend(f *Finding, c *claim, v view, r remedy) {
 	}
 	if len(r.overriding) > 0 {
 		f.Message += " and would not comply"
-		q.override(f, c, r.text, r.overriding)
+		q.override(f, c, overriding{r.text, r.overriding, q.facts.Environment})
 		return
 	}
 	f.Message += ", " + q.wantIn(c, v)
@@ -163,8 +163,9 @@ func (q *question) overriding(c *claim, v view) []string {
 	if v.variable.Literal {
 		return nil
 	}
+	environment := q.environmentOf(v.variable)
 	if v.variable.Bare {
-		if _, ok := q.facts.Environment[c.Name]; ok {
+		if _, ok := environment[c.Name]; ok {
 			return []string{c.Name}
 		}
 		return nil
@@ -173,8 +174,16 @@ func (q *question) overriding(c *claim, v view) []string {
 	if err != nil || !c.accepts(plain) {
 		return nil
 	}
-	_, used, _ := interpolate(v.variable.Text, q.facts.Environment)
+	_, used, _ := interpolate(v.variable.Text, environment)
 	return used
+}
+
+// environmentOf is what ${...} in a variable's text resolves to.
+func (q *question) environmentOf(v Variable) map[string]EnvironmentValue {
+	if v.References != nil {
+		return v.References
+	}
+	return q.facts.Environment
 }
 
 // wantIn says what the variable must be, and which services disagree when that is what is wrong.

@@ -53,6 +53,9 @@ func (q *question) fixEnvFile(f Fix, v view) (Fix, problem) {
 		file = q.service.EnvFiles[i]
 	}
 	f.Target, f.File, f.Format = TargetEnvFile, file.Path, file.Format
+	if f.Format == formatRaw { // nothing is interpolated there
+		f.Text, _, _ = interpolate(f.Text, nil)
+	}
 	return f, problem{}
 }
 
@@ -64,6 +67,12 @@ func (q *question) envFile(path string) int {
 func (q *question) forbid(f *Finding, c *claim, v view) {
 	f.Verdict = Forbidden
 	f.Message += ", " + c.want()
+	if source, ok := q.facts.Environment[c.Name]; ok && v.variable.Bare && q.imageMaySet(c.Name) {
+		f.Verdict = OverriddenByEnvironment
+		f.Held = fmt.Sprintf("a bare %s takes the value of %s; without that it hides the image's", c.Name, source.Source)
+		f.Hint = fmt.Sprintf("change or remove %s in %s", c.Name, source.Source)
+		return
+	}
 	fix := Fix{File: v.file, Target: TargetInline, Service: q.service.Name, Key: c.Name, Remove: true, Sensitive: c.sensitive}
 	var p problem
 	switch target := c.policy.Spec.Patch.Target; {
@@ -88,6 +97,14 @@ func (q *question) forbid(f *Finding, c *claim, v view) {
 	if f.Hint == "" {
 		f.Hint = fmt.Sprintf("remove %s at %s, then run docker compose up -d %s", c.Name, v.variable.Origin, q.service.Name)
 	}
+}
+
+// imageMaySet reports whether an image of the service sets the variable. Without a container nobody can say.
+func (q *question) imageMaySet(name string) bool {
+	return len(q.service.Containers) == 0 || slices.ContainsFunc(q.service.Containers, func(c Container) bool {
+		_, set := c.ImageEnv[name]
+		return set
+	})
 }
 
 // hide fills in f for a variable that the image sets and that must not be: a bare key hides it, with a compose that knows that.
@@ -125,22 +142,21 @@ func hidesWithBare(version string) bool {
 
 // fixOverriding is the edit of .env, or of an --env-file, after which text complies: where patch.target allows it, and one variable
 // of such a file alone decides. The shell's cannot be edited.
-func (q *question) fixOverriding(c *claim, text string, names []string) *Fix {
-	if c.policy.Spec.Patch.Target != TargetEnvFile || len(names) != 1 || c.unsupported() != "" {
+func (q *question) fixOverriding(c *claim, o overriding) *Fix {
+	if c.policy.Spec.Patch.Target != TargetEnvFile || len(o.names) != 1 || c.unsupported() != "" {
 		return nil
 	}
-	name := names[0]
-	source := q.facts.Environment[name].Source
+	name := o.names[0]
+	source := o.environment[name].Source
 	if !strings.HasPrefix(source, "/") {
 		return nil
 	}
-	plain, _, _ := interpolate(text, nil)
-	candidates := append([]string{plain}, c.finite()...)
-	for _, candidate := range candidates {
-		environment := maps.Clone(q.facts.Environment)
+	plain, _, _ := interpolate(o.text, nil)
+	for _, candidate := range append([]string{plain}, c.finite()...) {
+		environment := maps.Clone(o.environment)
 		environment[name] = EnvironmentValue{Value: candidate, Source: source}
-		value, _, err := interpolate(text, environment)
-		if text == "" { // a bare key takes the variable itself
+		value, _, err := interpolate(o.text, environment)
+		if o.text == "" { // a bare key takes the variable itself
 			value = candidate
 		}
 		if err == nil && q.refusing(value) == nil {

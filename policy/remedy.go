@@ -79,20 +79,26 @@ func allAccept(claims []*claim, value string) bool {
 	return true
 }
 
+// overriding are the names from outside the files that make a text wrong, which is, or would be, written.
+type overriding struct {
+	text        string
+	names       []string
+	environment map[string]EnvironmentValue
+}
+
 // override fills in f for a variable that names from outside the files make wrong.
-// text is what is, or would be, written.
-func (q *question) override(f *Finding, c *claim, text string, names []string) {
-	because := make([]string, len(names))
-	places := make([]string, len(names))
-	for i, name := range names {
-		v := q.facts.Environment[name]
+func (q *question) override(f *Finding, c *claim, o overriding) {
+	because := make([]string, len(o.names))
+	places := make([]string, len(o.names))
+	for i, name := range o.names {
+		v := o.environment[name]
 		shown := redact.Value(v.Value, c.sensitive || redact.Key(name))
 		because[i] = fmt.Sprintf("%s is %q in %s", name, shown, v.Source)
 		places[i] = fmt.Sprintf("%s in %s", name, v.Source)
 	}
 	f.Verdict = OverriddenByEnvironment
 	f.Message = fmt.Sprintf("%s because %s, %s", f.Message, strings.Join(because, " and "), c.want())
-	if fix := q.fixOverriding(c, text, names); fix != nil {
+	if fix := q.fixOverriding(c, o); fix != nil {
 		f.Fix = fix
 		return
 	}

@@ -43,9 +43,13 @@ func keyOf(f policy.Finding) key { return key{f.Policy, f.Service, f.Variable} }
 func (d *drafter) run(ctx context.Context) (draft, error) {
 	d.holdReadOnly()
 	for {
+		before := len(d.fixes())
 		contents, err := d.edit()
 		if err != nil {
 			return draft{}, err
+		}
+		if len(d.fixes()) < before {
+			continue // what was edited for a finding that is held now must not be written
 		}
 		after, err := d.reload(ctx, contents)
 		if err != nil {
@@ -105,7 +109,7 @@ func (d *drafter) extend(after Snapshot) bool {
 	extended := false
 	known := d.fixes()
 	for _, f := range policy.Evaluate(d.src.Policies, after.Facts()) {
-		if f.Fix == nil || slices.Contains(known, *f.Fix) || len(d.further) >= maxFurther {
+		if f.Fix == nil || slices.Contains(known, *f.Fix) || len(d.further) >= maxFurther || d.heldAt(f) {
 			continue
 		}
 		mending := slices.ContainsFunc(d.findings, func(own policy.Finding) bool { return own.Fix != nil && keyOf(own) == keyOf(f) })
@@ -155,13 +159,31 @@ func (d *drafter) holdStray(after Snapshot) bool {
 	for _, v := range stray {
 		reason := fmt.Sprintf("the edit would also change %s.%s", v.service, v.name)
 		next := fmt.Sprintf("declare %s.%s in the policy too, or give it a value of its own", v.service, v.name)
-		could := func(f policy.Finding) bool { return f.Variable == v.name || f.Fix.Target == policy.TargetEnvFile }
-		if !d.holdFinding(could, reason, next) && !held {
-			d.holdAll(reason)
-		}
+		d.blame(reason, next, func(f policy.Finding) bool {
+			return f.Variable == v.name || f.Fix.Target == policy.TargetEnvFile && d.reads(v.service, f.Fix.File)
+		})
+		held = true
+	}
+	if changed := d.snap.Project.Differs(after.Project); changed != "" && !held {
+		d.blame("the edit would also change "+changed, "give the environment a value of its own, or write patch.target: Inline in the policy", inEnvFile)
 		held = true
 	}
 	return held
+}
+
+// blame holds the findings whose edit could have caused something; for lack of one those of env files; else all.
+func (d *drafter) blame(reason, next string, could func(policy.Finding) bool) {
+	if !d.holdFinding(could, reason, next) && !d.holdFinding(inEnvFile, reason, next) {
+		d.holdAll(reason)
+	}
+}
+
+func inEnvFile(f policy.Finding) bool { return f.Fix.Target == policy.TargetEnvFile }
+
+// reads reports whether the service has an env file in its env_file.
+func (d *drafter) reads(service, path string) bool {
+	s := d.snap.Extended.Services[service]
+	return s != nil && slices.ContainsFunc(s.EnvFiles, func(f compose.EnvFile) bool { return f.Path == path })
 }
 
 // variable is one of one service.

@@ -104,7 +104,16 @@ func (d *drafter) listOverride(contents map[string][]byte) error {
 	if content, edited := contents[file.Path]; edited {
 		file.Content = content
 	}
-	change := envfile.Change{Key: consts.ComposeFilePath, Text: strings.ReplaceAll(o.List, "$", "$$")}
+	change := envfile.Change{Key: consts.ComposeFilePath}
+	for _, s := range envfile.Scan(file.Content) {
+		if s.Key == change.Key {
+			change.Text = s.Text // as written: it may refer to other variables
+			if s.Literal {
+				change.Text = strings.ReplaceAll(s.Text, "$", "$$")
+			}
+		}
+	}
+	change.Text += o.Listing
 	result, err := envfile.Apply(file.Path, file.Content, "", []envfile.Change{change})
 	if err != nil {
 		return fmt.Errorf("edit %q: %w", file.Path, err)

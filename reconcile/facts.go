@@ -64,7 +64,8 @@ func (s *Snapshot) describe(service *policy.Service) bool {
 	return true
 }
 
-// resolved are a service's variables as all files together give them, with the base that one comes from.
+// resolved are a service's variables as all files together give them, each with the base that it comes from and with what its text
+// refers to.
 func resolved(service *compose.Service) map[string]policy.Variable {
 	out := variables(service.Environment)
 	for key, v := range out {
@@ -72,14 +73,25 @@ func resolved(service *compose.Service) map[string]policy.Variable {
 			if setting.Dropped || origin(setting.Position) != v.Origin {
 				continue
 			}
+			v.References = references(setting)
 			if setting.Extends {
 				v.Base = "service " + setting.Service
 				if setting.File != setting.Definition {
 					v.Base += " of " + setting.File
 				}
-				out[key] = v
 			}
+			out[key] = v
 			break
+		}
+	}
+	return out
+}
+
+func references(setting compose.Setting) map[string]policy.EnvironmentValue {
+	out := map[string]policy.EnvironmentValue{}
+	for _, r := range setting.References {
+		if r.Value != nil {
+			out[r.Name] = policy.EnvironmentValue{Value: *r.Value, Source: r.Source}
 		}
 	}
 	return out

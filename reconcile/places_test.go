@@ -203,6 +203,54 @@ func TestPlaces(t *testing.T) {
 			target("EnvFile") + "-- .env --\nSYNC=2\n-- compose.yaml --\nservices:\n  app:\n    image: i\n    environment:\n      K: ${SYNC:-1}\n      L: ${SYNC:-1}\n", compose.Options{}, map[string]string{},
 			[]string{"app.K (compose.yaml:5): the edit would also change app.L; declare app.L in the policy too, or give it a value of its own"},
 		},
+		"DotEnvElsewhere": {
+			"what is no environment takes the same value",
+			target("EnvFile") + "-- .env --\nSYNC=2\n-- compose.yaml --\nservices:\n  app:\n    image: i:${SYNC}\n    environment:\n      K: ${SYNC:-1}\n", compose.Options{}, map[string]string{},
+			[]string{"app.K (compose.yaml:5): the edit would also change services.app.image; give the environment a value of its own, or write patch.target: Inline in the policy"},
+		},
+		"DotEnvProject": {
+			"the project would be another one",
+			target("EnvFile") + "-- .env --\nCOMPOSE_PROJECT_NAME=2\n-- compose.yaml --\nservices:\n  app:\n    image: i\n    environment:\n      K: ${COMPOSE_PROJECT_NAME:-1}\n", compose.Options{}, map[string]string{},
+			[]string{"app.K (compose.yaml:5): the edit would also change the project's name; give the environment a value of its own, or write patch.target: Inline in the policy"},
+		},
+		"IncludedDotEnv": {
+			"an included file has an .env of its own",
+			wantsK + "-- compose.yaml --\ninclude: [sub/compose.yaml]\n-- sub/.env --\nSYNC=2\n-- sub/compose.yaml --\nservices:\n  app:\n    image: i\n    environment:\n      K: ${SYNC:-1}\n", compose.Options{}, map[string]string{},
+			[]string{"app.K (sub/compose.yaml:5): the value comes from outside the compose files; change or remove SYNC in /sub/.env"},
+		},
+		"IncludedDotEnvTarget": {
+			"and that is edited when the policy says so",
+			target("EnvFile") + "-- compose.yaml --\ninclude: [sub/compose.yaml]\n-- sub/.env --\nSYNC=2\n-- sub/compose.yaml --\nservices:\n  app:\n    image: i\n    environment:\n      K: ${SYNC:-1}\n", compose.Options{},
+			map[string]string{"sub/.env": "SYNC=1\n"}, nil,
+		},
+		"HeldIsNotWritten": {
+			"what could be taken out of one file only is taken out of none",
+			absent + "-- compose.yaml --\nservices:\n  app:\n    image: i\n    environment: {K: 1}\n  ext:\n    image: i\n    extends: app\n-- compose.override.yaml --\nservices:\n  app:\n    environment: [K=1]\n",
+			compose.Options{}, map[string]string{},
+			[]string{"app.K (compose.override.yaml:3): other services have it from the same place and are not to change: ext; " +
+				"give the others a value of their own first, or ask for the same in all of them; to do it by hand: remove K under services.app.environment"},
+		},
+		"RefusedInOneFile": {
+			"what one file refuses is no matter of the other",
+			placePolicy("  selector: {services: [app]}\n  variables:\n  - {name: K, value: \"1\"}\n  patch: {files: [compose.yaml, dev.yaml]}\n") +
+				"-- compose.yaml --\nservices:\n  app:\n    image: i\n    environment:\n    - A=1\n-- dev.yaml --\nservices:\n  app:\n    environment: !reset []\n", compose.Options{},
+			map[string]string{"compose.yaml": "services:\n  app:\n    image: i\n    environment:\n    - A=1\n    - K=1\n"},
+			[]string{"app.K (dev.yaml:2): the file resets the service or its environment (!reset), so nothing that it says there counts; " +
+				"take the !reset away if the service is to have an environment; then add this line under services.app.environment: - K=1"},
+		},
+		"OverrideListedByName": {
+			"the list stays as it is written",
+			target("Override") + "-- .env --\nBASE=compose\nCOMPOSE_FILE=\"${BASE}.yaml\"\n-- compose.yaml --\nservices:\n  app:\n    image: i\n", compose.Options{},
+			map[string]string{
+				".env":                  "BASE=compose\nCOMPOSE_FILE=\"${BASE}.yaml:compose.override.yaml\"\n",
+				"compose.override.yaml": "services:\n  app:\n    environment:\n      K: \"1\"\n",
+			}, nil,
+		},
+		"NegativeZero": {
+			"what another variable is read as does not matter to the edit",
+			wantsK + "-- compose.yaml --\nservices:\n  app:\n    image: i\n    environment:\n      A: -0\n", compose.Options{},
+			map[string]string{"compose.yaml": "services:\n  app:\n    image: i\n    environment:\n      A: -0\n      K: \"1\"\n"}, nil,
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

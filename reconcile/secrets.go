@@ -30,8 +30,14 @@ func (p Proposal) Secrets() []string {
 	values := map[string]bool{}
 	for _, env := range p.environments() {
 		for key, value := range env {
-			if value != nil && *value != "" && (redact.Key(key) || slices.Contains(names, key)) {
+			if value == nil || *value == "" {
+				continue
+			}
+			if redact.Key(key) || slices.Contains(names, key) {
 				values[*value] = true
+			}
+			for _, part := range redact.Within(*value) { // the password of a URL may stand alone elsewhere
+				values[part] = true
 			}
 		}
 	}

@@ -33,6 +33,7 @@ func newOrigin(in invocation) *cobra.Command {
 	set := cmd.Flags()
 	set.SortFlags = false
 	f.registerProject(set)
+	set.StringArrayVarP(&f.policies, "policy", "P", nil, "policy file or folder that says what is sensitive, repeatable (default: composure/ beside the compose file)")
 	set.BoolVar(&f.filesOnly, "files-only", false, "ask no engine for what the image sets")
 	set.StringVarP(&f.format, "output", "o", formatText, "output format: text, json")
 	set.BoolP("help", "h", false, "show this help")

@@ -12,14 +12,12 @@ import (
 const unexplainedEnvironment = "its environment comes from somewhere this release cannot follow"
 
 // editHeld says why no environment block of the service can be edited, or is empty.
-func (o *origins) editHeld(service string, l *layer, explained bool) string {
+func (o *origins) editHeld(service string, explained bool) string {
 	switch {
 	case o.broken[service] != "":
 		return o.broken[service]
 	case !explained:
 		return unexplainedEnvironment
-	case l.negativeZero():
-		return unquotedNegativeZero + " is not supported yet"
 	}
 	return ""
 }

@@ -219,7 +219,7 @@ func (l *load) project(ctx context.Context) (*Project, error) {
 		return nil, err
 	}
 	p := &Project{
-		Name: l.model.Name, Directory: l.directory, Files: l.files, Services: map[string]*Service{},
+		Name: l.model.Name, Directory: l.directory, Files: l.files, Services: map[string]*Service{}, model: l.model,
 		Environment: map[string]EnvironmentValue{}, configs: configs, selfReferring: o.selfReferring,
 	}
 	for name, value := range w.env.values {

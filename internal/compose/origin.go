@@ -61,7 +61,7 @@ func (o *origins) service(config types.ServiceConfig) (*Service, error) {
 		}
 	}
 	o.place(s, l)
-	s.EditHeld = o.editHeld(config.Name, l, explained)
+	s.EditHeld = o.editHeld(config.Name, explained)
 	s.SwapHeld = o.swapHeld(config, l)
 	return s, nil
 }

@@ -13,9 +13,9 @@ import (
 // OverrideFile is the file that compose reads over a project's own ones without being told to.
 type OverrideFile struct {
 	Path string // absolute; it need not exist
-	// ListedIn is the env file in which COMPOSE_FILE has to become List before compose reads the file; empty when compose finds it by
-	// its name.
-	ListedIn, List string
+	// ListedIn is the env file in which Listing has to be added to COMPOSE_FILE before compose reads the file; empty when compose finds
+	// it by its name.
+	ListedIn, Listing string
 	// Held says why compose would read none, and Hint what to do about it; Path is empty then.
 	Held, Hint string
 }
@@ -44,7 +44,7 @@ func (p *Project) OverrideFile(opts Options) OverrideFile {
 	if isListed {
 		separator := cmp.Or(p.Environment[consts.ComposePathSeparator].Value, string(filepath.ListSeparator))
 		first, _, _ := strings.Cut(listed.Value, separator)
-		o.ListedIn, o.List = listed.Source, listed.Value+separator+filepath.Join(filepath.Dir(first), filepath.Base(o.Path))
+		o.ListedIn, o.Listing = listed.Source, separator+filepath.Join(filepath.Dir(first), filepath.Base(o.Path))
 	}
 	return o
 }

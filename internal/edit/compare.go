@@ -15,7 +15,7 @@ type comparison struct {
 	created map[string]bool
 	// skipped are the touched keys, by the mapping or list of either version that has them.
 	skipped map[*yaml.Node][]string
-	// compared are mappings and lists that were found to be the same with all that they expand to: each is looked at once.
+	// compared tells of mappings and lists whether they are the same with all that they expand to: each is looked at once.
 	compared map[[2]*yaml.Node]bool
 }
 
@@ -95,14 +95,14 @@ func (c *comparison) sameData(a, b *yaml.Node) bool {
 		return false
 	}
 	pair := [2]*yaml.Node{a, b}
-	if len(a.Content) == 0 || c.compared[pair] {
-		return len(a.Content) == len(b.Content)
+	if same, known := c.compared[pair]; known || len(a.Content) == 0 {
+		return same || !known && len(b.Content) == 0
 	}
-	same := slices.EqualFunc(syntax.Pairs(a), syntax.Pairs(b), func(x, y syntax.Pair) bool {
+	c.compared[pair] = true // until it is known better: an anchor may hold itself
+	c.compared[pair] = slices.EqualFunc(syntax.Pairs(a), syntax.Pairs(b), func(x, y syntax.Pair) bool {
 		return c.sameData(x.Key, y.Key) && c.sameData(x.Value, y.Value)
 	}) && slices.EqualFunc(syntax.Items(a), syntax.Items(b), c.sameData)
-	c.compared[pair] = same
-	return same
+	return c.compared[pair]
 }
 
 func sameScalar(a, b *yaml.Node) bool {

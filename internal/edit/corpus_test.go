@@ -265,6 +265,9 @@ func malformed(data []byte, changes []edit.Change, r edit.Result) []string {
 		if refusal.Line < 0 || refusal.Line > strings.Count(string(data), "\n")+1 {
 			found = append(found, fmt.Sprintf("a refusal for line %d", refusal.Line))
 		}
+		if c := refusal.Change; c.Sensitive && len(c.Text) > 6 && !strings.Contains(c.Service+" "+c.Key, c.Text) && strings.Contains(refusal.Message+refusal.Hint, c.Text) {
+			found = append(found, "a sensitive text is shown: "+refusal.Hint)
+		}
 		if !slices.Contains(changes, refusal.Change) {
 			found = append(found, fmt.Sprintf("a refusal of something else: %+v", refusal.Change))
 		}

@@ -1089,8 +1089,11 @@ func (l *layout) last(n *yaml.Node) int {
 }
 
 func (l *layout) lastOfBlock(header, limit int) int {
-	indent, last := indentOf(l.text(header)), header
+	indent, last := 0, header // of the text: what stands to the left of it is not part of it
 	mark, _, _ := strings.Cut(l.text(header), " #")
+	if strings.ContainsAny(mark[max(len(mark)-4, 0):], "123456789") {
+		indent = indentOf(mark) + 1
+	}
 	keeps := strings.HasSuffix(strings.TrimRight(mark, " \t123456789"), "+") // blank lines below are text
 	for number := header + 1; number <= limit; number++ {
 		text := l.text(number)
@@ -1100,7 +1103,10 @@ func (l *layout) lastOfBlock(header, limit int) int {
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		if indentOf(text) <= indent {
+		if indent == 0 {
+			indent = max(indentOf(text), indentOf(mark)+1)
+		}
+		if indentOf(text) < indent {
 			break
 		}
 		last = number

@@ -164,7 +164,7 @@ func sets(block *yaml.Node, key string) bool {
 func (p *planner) set(s spot) []draft {
 	shared := s.service.Aliased || s.service.Merged || s.block.Aliased || s.block.Merged
 	var drafts []draft
-	if s.block.Node == nil || s.block.Merged && isNull(s.block.Node) {
+	if s.block.Node == nil || s.block.Merged && len(s.block.Node.Content) == 0 { // nothing that a block of its own would take away
 		drafts = p.addBlock(s, "")
 	} else {
 		drafts = p.setIn(s.block.Node, s)

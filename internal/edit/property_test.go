@@ -113,6 +113,7 @@ func drawChanges(t *rapid.T) []edit.Change {
 		default:
 			c.Text = drawText.Draw(t, "text")
 		}
+		c.Sensitive = rapid.Bool().Draw(t, "sensitive")
 		c.Create = !c.Remove && rapid.Bool().Draw(t, "create")
 		return c
 	}), 1, 4).Draw(t, "changes")

@@ -29,6 +29,7 @@ func UnifiedContext(path string, before, after []byte, context int) string {
 		return "" // the edits were computed from before: they cannot lie outside of it
 	}
 	var out strings.Builder
+	path = strings.TrimPrefix(path, "/")
 	old := diffLabel("a/" + path)
 	if before == nil {
 		old = "/dev/null"

@@ -25,6 +25,8 @@ type Origin struct {
 	Chain     []Link  // the one that counts first, then the others, the strongest first
 	// Near are variables with a similar name, of one that nobody sets.
 	Near []string
+	// Sensitive are the variables that a policy calls sensitive.
+	Sensitive []string
 }
 
 // Set reports whether somebody has the last word: sets it, be it without a value.
@@ -117,11 +119,15 @@ var pureReference = regexp.MustCompile(`^\$(\w+|\{\w+\})$`)
 
 // maskedOrigin is o as it may be shown.
 func maskedOrigin(o Origin) Origin {
-	sensitive := redact.Key(o.Variable)
+	isSecret := func(name string) bool { return redact.Key(name) || slices.Contains(o.Sensitive, name) }
+	sensitive := isSecret(o.Variable)
 	var secrets []string
 	for _, link := range o.Chain {
+		if link.Value != nil { // the password of a URL may stand alone elsewhere
+			secrets = append(secrets, redact.Within(*link.Value)...)
+		}
 		for _, r := range link.References {
-			if r.Value != nil && (sensitive || redact.Key(r.Name)) {
+			if r.Value != nil && (sensitive || isSecret(r.Name)) {
 				secrets = append(secrets, *r.Value)
 			}
 		}
@@ -144,7 +150,7 @@ func maskedOrigin(o Origin) Origin {
 			l.Text = *show(&l.Text, sensitive)
 		}
 		l.References = each(l.References, func(r LinkReference) LinkReference {
-			r.Value = show(r.Value, sensitive || redact.Key(r.Name))
+			r.Value = show(r.Value, sensitive || isSecret(r.Name))
 			return r
 		})
 		return l

@@ -25,6 +25,7 @@ func TestToken(t *testing.T) {
 		"QuotedLines":    {"over lines", "a: \"b\n  c\"\n", []string{"a", "\"b\n  c\""}},
 		"Empty":          {"nothing", "a:\nb: # c\n", []string{"a", "", "b", ""}},
 		"Properties":     {"behind anchor and tag", "a: &x !!str b\nc: !!int &y 1\nd: &z\ne: !t\n", []string{"a", "b", "c", "1", "d", "", "e", ""}},
+		"KeyProperties":  {"those of the first key are not the block's", "a: !t\n  &x b: 1\n", []string{"a", "&x b: 1", "b", "1"}},
 		"LongTag":        {"a tag may hold anything between its brackets", "a: !<tag:x,2000:y> b\n", []string{"a", "b"}},
 		"Alias":          {"the alias itself", "a: &x 1\nb: *x # c\n", []string{"a", "1", "b", "*x"}},
 		"Literal":        {"from its header to its last line", "a: | # h\n  b\n\n   c\n\nd: 1\n", []string{"a", "| # h\n  b\n\n   c", "d", "1"}},

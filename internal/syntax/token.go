@@ -47,7 +47,10 @@ func (f *File) properties(n *yaml.Node) (behind, text int) {
 	if n.Kind == yaml.AliasNode {
 		return at, at
 	}
-	for at < len(f.Data) && (f.Data[at] == '&' || f.Data[at] == '!') {
+	// The first key of a block may have properties of its own right behind those of the block.
+	open := map[byte]bool{'&': n.Anchor != "", '!': n.Style&yaml.TaggedStyle != 0}
+	for at < len(f.Data) && open[f.Data[at]] {
+		open[f.Data[at]] = false
 		behind = len(f.Data)
 		if i := bytes.IndexAny(f.Data[at:], " \t\r\n,[]{}"); i >= 0 {
 			behind = at + i
