@@ -39,6 +39,14 @@ func (p *planner) beside(s spot) []draft {
 func (p *planner) ownService(s spot) []draft {
 	entry := entriesOf(s.services, p.change.Service)[0]
 	splices := []splice{}
+	if isNull(s.service.Node) { // there is nothing to merge
+		indent := p.column(entry.Key)
+		lines := p.blockLines(blanks(indent+p.step(s.services, indent)), s, "")
+		if s.services.Style&yaml.FlowStyle != 0 {
+			return nil
+		}
+		return []draft{{data: p.spliced(p.underKey(entry.Key, entry.Value, lines)), at: s.service.Node}}
+	}
 	if s.services.Style&yaml.FlowStyle != 0 {
 		start, end := p.Token(entry.Value)
 		splices = append(splices, splice{start, end, "{<<: *" + entry.Value.Value + "}"})
@@ -144,12 +152,12 @@ func (p *planner) create() ([]draft, *Refusal) {
 	root := p.Roots[len(p.Roots)-1]
 	services := syntax.Lookup(root, "services")
 	switch n := services.Node; {
-	case root.Style&yaml.FlowStyle != 0:
-		return nil, p.refuse(p.change, ReasonShape, root.Line)
+	case n == nil && root.Style&yaml.FlowStyle != 0:
+		return []draft{{data: p.spliced(p.appendFlow(root, "services: {"+name+": {environment: "+p.flowBlock("")+"}}"))}}, nil
 	case n == nil:
 		last := syntax.Entries(root)[len(root.Content)/2-1]
 		lines := blanks(p.Column(root)-1) + "services:\n" + strings.TrimSuffix(p.serviceLines(name, p.Column(root)+1, 2), "\n")
-		return []draft{{data: p.spliced([]splice{p.below(last.Key, last.Value, lines)})}}, nil
+		return []draft{{data: p.spliced([]splice{p.behind(last, lines)})}}, nil
 	case services.Aliased || services.Merged:
 		return nil, p.refuse(p.change, ReasonInherited, services.Key.Line)
 	case isNull(n):
@@ -162,7 +170,7 @@ func (p *planner) create() ([]draft, *Refusal) {
 	indent := p.Column(services.Node) - 1
 	last := syntax.Entries(services.Node)[len(services.Node.Content)/2-1]
 	lines := strings.TrimSuffix(p.serviceLines(name, indent, p.step(services.Node, indent)), "\n")
-	return []draft{{data: p.spliced([]splice{p.below(last.Key, last.Value, lines)})}}, nil
+	return []draft{{data: p.spliced([]splice{p.behind(last, lines)})}}, nil
 }
 
 // serviceLines are the lines of a new service at an indentation.

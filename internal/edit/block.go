@@ -40,7 +40,7 @@ func (d *document) gap(item *yaml.Node) string {
 // below puts lines below an entry that begins with first and ends with last, with the line break used there. Behind a block scalar
 // that ends the file without a line break they would be part of it: then they go above.
 func (d *document) below(first, last *yaml.Node, lines string) splice {
-	at := d.LineEnd(d.End(last))
+	at := d.LineEnd(d.entryEnd(first, last))
 	eol := d.LineBreak(at)
 	lines = strings.ReplaceAll(lines, "\n", eol)
 	leaf := last
@@ -54,6 +54,23 @@ func (d *document) below(first, last *yaml.Node, lines string) splice {
 	return splice{at, at, eol + lines}
 }
 
+// behind puts lines below an entry and the comments that belong to it: those deeper than its key.
+func (d *document) behind(e syntax.Pair, lines string) splice {
+	s := d.below(e.Key, e.Value, lines)
+	if s.start == d.LineStart(s.start) {
+		return s // above the entry
+	}
+	for next := d.NextLine(s.start); next < len(d.Data); next = d.NextLine(next) {
+		text := string(d.Data[next:d.LineEnd(next)])
+		content := strings.TrimLeft(text, " ")
+		if !strings.HasPrefix(content, "#") || len(text)-len(content) <= d.column(e.Key) {
+			break
+		}
+		s.start, s.end = d.LineEnd(next), d.LineEnd(next)
+	}
+	return s
+}
+
 // addBlock gives the service an environment of its own, which merges the anchored one if anchor is not empty.
 func (p *planner) addBlock(s spot, anchor string) []draft {
 	service := s.service.Node
@@ -64,7 +81,7 @@ func (p *planner) addBlock(s spot, anchor string) []draft {
 	case service.Kind == yaml.MappingNode:
 		sibling := p.sibling(service)
 		lines := p.blockLines(blanks(p.Column(service)-1), s, anchor)
-		splices = []splice{p.below(sibling.Key, sibling.Value, lines)}
+		splices = []splice{p.behind(sibling, lines)}
 	case s.service.Aliased || s.service.Merged:
 		return nil // an empty service that others are too
 	case s.services.Style&yaml.FlowStyle != 0:
@@ -125,7 +142,7 @@ func (p *planner) cut(start, end int) []splice {
 	if start == end {
 		return nil
 	}
-	for start > 0 && p.Data[start-1] == ' ' {
+	for start > 0 && (p.Data[start-1] == ' ' || p.Data[start-1] == '\t') {
 		start--
 	}
 	return []splice{{start, end, ""}}

@@ -79,7 +79,7 @@ func (c *comparison) sameService(a, b syntax.Pair) bool {
 
 // sameField compares two entries of a mapping whose keys compose knows. An extension means nothing to it by itself.
 func (c *comparison) sameField(a, b syntax.Pair) bool {
-	if strings.HasPrefix(a.Key.Value, "x-") || syntax.IsMerge(a.Key) {
+	if strings.HasPrefix(a.Key.Value, "x-") && a.Key.Value != "x-develop" || syntax.IsMerge(a.Key) { // compose reads x-develop as develop
 		return c.sameText(a.Key, b.Key) && c.sameText(a.Value, b.Value)
 	}
 	return c.sameText(a.Key, b.Key) && c.sameData(a.Value, b.Value)

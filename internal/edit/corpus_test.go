@@ -48,7 +48,7 @@ func corpus(t *testing.T, nth int) (paths []string, left int) {
 		return append(own, all...), 0
 	}
 	if raceEnabled() {
-		nth *= 5
+		nth *= 12
 	}
 	for i, path := range all {
 		if i%nth == 0 {

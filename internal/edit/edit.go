@@ -41,7 +41,7 @@ type Result struct {
 // Apply makes changes, in order, to data, the content of the compose file called name. Refused changes are left out, the
 // others are made all the same. The error tells that the file is not YAML; nothing can be edited then.
 //
-// A key that the block lacks is added at its end. What several services share through an anchor is changed only when all of them
+// Of several changes of one key the last counts. A key that the block lacks is added at its end. What several services share through an anchor is changed only when all of them
 // are to have that change; otherwise the key is written beside the merge, or the change is refused. Content is data itself when no
 // byte had to move.
 func Apply(name string, data []byte, changes []Change) (Result, error) {
@@ -61,6 +61,14 @@ func Apply(name string, data []byte, changes []Change) (Result, error) {
 		}
 		if refused[i] = refusal; current != original {
 			refusal.Line = original.lineOf(refusal, changes)
+		}
+	}
+	for i, change := range changes { // what stood against one may have been changed by a later one
+		if refused[i] == nil || current == original {
+			continue
+		}
+		if next, refusal := e.apply(current, change); refusal == nil {
+			current, refused[i] = next, nil
 		}
 	}
 	result := Result{Content: data}

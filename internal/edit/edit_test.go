@@ -177,6 +177,21 @@ func TestApplyForms(t *testing.T) {
 		"MergedUnnamed":    {"the inherited block gets an anchor", "b K v", "services:\n  a: &a\n    environment:\n      A: 1\n  b:\n    <<: *a\n    image: x\n", "services:\n  a: &a\n    environment: &a-environment\n      A: 1\n  b:\n    <<: *a\n    image: x\n    environment:\n      <<: *a-environment\n      K: v\n"},
 		"MergedAll":        {"in the fragment when every user is to have it", "a K v\nb K v", "x-a: &a\n  image: x\n  environment:\n    A: 1\nservices:\n  a:\n    <<: *a\n  b:\n    <<: *a\n", "x-a: &a\n  image: x\n  environment:\n    A: 1\n    K: v\nservices:\n  a:\n    <<: *a\n  b:\n    <<: *a\n"},
 		"MergedEmpty":      {"there is nothing to merge", "b K v", "services:\n  a: &a\n    image: x\n    environment: {}\n  b:\n    <<: *a\n", "services:\n  a: &a\n    image: x\n    environment: {}\n  b:\n    <<: *a\n    environment:\n      K: v\n"},
+		"AliasOfNull":      {"nothing can be merged, so nothing is", "b K v", "services:\n  a: &a\n  b: *a\n", "services:\n  a: &a\n  b:\n    environment:\n      K: v\n"},
+		"DevelopAlias":     {"compose reads x-develop as develop", "a K v", "x-e: &e {A: 1}\nservices:\n  a:\n    environment: *e\n    x-develop: {watch: [{exec: {command: c, environment: *e}}]}\n", "x-e: &e {A: 1}\nservices:\n  a:\n    environment:\n      <<: *e\n      K: v\n    x-develop: {watch: [{exec: {command: c, environment: *e}}]}\n"},
+		"FlowKeepComment":  {"a comment belongs to what follows", "a -A", "services:\n  a:\n    environment: {A: 1,\n      # about B\n      B: 2}\n", "services:\n  a:\n    environment: {\n      # about B\n      B: 2}\n"},
+		"FlowKeepBefore":   {"a comment belongs to what stands before it", "a -C", "services:\n  a:\n    environment: [\n      A=1, B=2, # two\n      C=3 ]\n", "services:\n  a:\n    environment: [\n      A=1, B=2 # two\n      ]\n"},
+		"FlowKeepInside":   {"whoever commented means the block to stay", "a -A", "services:\n  a: {image: x, environment: {\n      # why\n      A: 1\n    }}\n", "services:\n  a: {image: x, environment: {\n      # why\n    }}\n"},
+		"FlowKeepLines":    {"other lines stay as they are", "a -B", "services:\n  a:\n    environment: [\n      A=1, B=2,\n      C=3\n    ]\n", "services:\n  a:\n    environment: [\n      A=1,\n      C=3\n    ]\n"},
+		"BareKeepComment":  {"a comment between a key and its value", "a ?A", "services:\n  a:\n    environment:\n      A: # why 5\n        5\n      B: 1\n", "services:\n  a:\n    environment:\n      A: # why 5\n      B: 1\n"},
+		"QuestionAlone":    {"a key without a colon has no value to stand behind", "a K v", "services:\n  a:\n    environment:\n      ? A\n      ? B\n\n    # c\n    image: x\n", "services:\n  a:\n    environment:\n      ? A\n      ? B\n      K: v\n\n    # c\n    image: x\n"},
+		"OrderOfChanges":   {"what a later change makes possible", "a K 1\nb K 2", "services:\n  a:\n    environment: {B: 1}\n  b:\n    extends: a\n", "services:\n  a:\n    environment: {B: 1, K: \"1\"}\n  b:\n    extends: a\n    environment:\n      K: \"2\"\n"},
+		"CreateFlow":       {"a file in one line", "+a K v", "{name: x}\n", "{name: x, services: {a: {environment: {K: v}}}}\n"},
+		"ItemComment":      {"a dash in a comment is none of the list", "a -A\na K v", "services:\n  a:\n    environment: &e\n    - # my-comment\n      A=1\n    - B=1\n", "services:\n  a:\n    environment: &e\n    - B=1\n    - K=v\n"},
+		"LiteralBlanks":    {"blanks to the right of the indentation are content", "a K v", "services:\n  a:\n    environment:\n      A: |+\n        x\n          \n      B: 1\n", "services:\n  a:\n    environment:\n      A: |+\n        x\n          \n      B: 1\n      K: v\n"},
+		"SiblingComments":  {"what is commented out stays with its key", "a K v", "services:\n  a:\n    image: x\n    env_file:\n      - a.env\n      # - b.env\n    restart: always\n", "services:\n  a:\n    image: x\n    env_file:\n      - a.env\n      # - b.env\n    environment:\n      K: v\n    restart: always\n"},
+		"ResetOverMerge":   {"a !reset lets the merged value show", "a -B", "x-e: &e {A: 1}\nservices:\n  a:\n    environment:\n      <<: *e\n      A: !reset null\n      B: 1\n", "x-e: &e {A: 1}\nservices:\n  a:\n    environment:\n      <<: *e\n      A: !reset null\n"},
+		"ServiceOverride":  {"earlier documents do not count", "a A 2", "services:\n  a:\n    environment: {A: 1}\n---\nservices:\n  a: !override\n    environment: {B: 1}\n", "services:\n  a:\n    environment: {A: 1}\n---\nservices:\n  a: !override\n    environment: {B: 1, A: \"2\"}\n"},
 		"ServiceAlias":     {"a service that is an alias becomes one that merges it", "b K v", "services:\n  a: &a\n    image: x\n  b: *a\n", "services:\n  a: &a\n    image: x\n  b:\n    <<: *a\n    environment:\n      K: v\n"},
 		"ValueAlias":       {"a literal takes the alias's place, here only", "a A v", "x-v: &v 1\nservices:\n  a:\n    environment:\n      A: *v\n      B: *v\n", "x-v: &v 1\nservices:\n  a:\n    environment:\n      A: v\n      B: *v\n"},
 		"Documents":        {"the last document that sets it counts", "a A v", "services:\n  a:\n    environment: {A: 1}\n---\nservices:\n  a:\n    environment: {A: 2}\n", "services:\n  a:\n    environment: {A: 1}\n---\nservices:\n  a:\n    environment: {A: v}\n"},
@@ -269,6 +284,11 @@ func TestApplyRefuses(t *testing.T) {
 		"RemoveInherited": {"the base keeps it", "services:\n  a:\n    extends: b\n  b:\n    environment: {A: 1}\n", "a -A", ReasonInherited},
 		"RemoveOverBase":  {"under its own value there is the base's", "services:\n  a:\n    extends: b\n    environment: {A: 2, B: 1}\n  b:\n    environment: {A: 1}\n", "a -A", ReasonInherited},
 		"RemoveEmpty":     {"an empty value is another thing than none", "services:\n  a:\n    environment: {A: \"\"}\n  b:\n    extends: a\n", "a -A", ReasonShared},
+		"AliasKey":        {"what the key is called cannot be seen", "x-k: &k environment\nservices:\n  a:\n    *k : {A: 1}\n", "a K v", ReasonShape},
+		"AliasService":    {"what the service is called cannot be seen", "x-k: &k a\nservices:\n  *k : {image: x}\n", "+a K v", ReasonShape},
+		"ServicesTagged":  {"a later document drops all services", "services:\n  a: {image: x}\n---\nservices: !override\n  b: {image: y}\n", "a K v", ReasonServiceMissing},
+		"ManyDuplicates":  {"which of them counts nobody means", "services:\n  a:\n    environment: [" + strings.Repeat("A=1, ", 40) + "B=1]\n", "a -A", ReasonAmbiguous},
+		"LateBOM":         {"a byte order mark inside of a file moves what follows", "services: {}\n---\n\ufeffservices: {a: {image: x}}\n", "a K v", ReasonEncoding},
 		"ResetBlock":      {"what the block says does not count", "services:\n  a:\n    environment: !reset {B: 1}\n", "a A 1", ReasonReset},
 		"ResetService":    {"what the service says does not count", "services:\n  a: !reset {image: x}\n", "a A 1", ReasonReset},
 		"Labels":          {"the labels of another service come from there too", "services:\n  a:\n    environment: &e\n      B: 1\n  b:\n    labels: *e\n", "a A 1", ReasonShared},
@@ -406,9 +426,42 @@ func TestApplyMergeBomb(t *testing.T) {
 	}
 }
 
+// What every service has from one block counts as often as there are services.
+func TestApplyLargeFiles(t *testing.T) {
+	var shared, chain strings.Builder
+	shared.WriteString("x-e: &e\n")
+	for i := range 2000 {
+		fmt.Fprintf(&shared, "  K%d: v\n", i)
+	}
+	shared.WriteString("services:\n  a:\n    environment: *e\n")
+	for i := range 2000 {
+		fmt.Fprintf(&shared, "  s%d:\n    environment: *e\n", i)
+	}
+	chain.WriteString("services:\n  a:\n    extends: s4999\n  s0:\n    image: x\n")
+	for i := range 5000 {
+		fmt.Fprintf(&chain, "  s%d:\n    extends: s%d\n    environment: {K%d: v}\n", i+1, i, i)
+	}
+	line := "{services: {a: {environment: {X: 1"
+	for i := range 20_000 {
+		line += fmt.Sprintf(", K%d: 1", i)
+	}
+	line += "}}}}\n"
+	for name, data := range map[string]string{"Shared": shared.String(), "Chain": chain.String(), "Line": line} {
+		for _, change := range []Change{{Service: "a", Key: "A", Text: "1"}, {Service: "a", Key: "K7", Remove: true}} {
+			start := time.Now()
+			if _, err := Apply("compose.yml", []byte(data), []Change{change}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if took := time.Since(start); took > 10*time.Second { // without a bound it were minutes
+				t.Errorf("%s: %+v took %v", name, change, took)
+			}
+		}
+	}
+}
+
 // The proof stands between the planner and the file, so it must see what a wrong plan does.
 func TestProofSeesOtherChanges(t *testing.T) {
-	before := "x-e: &e\n  A: x\n  B: y\nservices:\n  a:\n    environment:\n      A: x\n      B: y\n    labels: [l]\n  b:\n    image: z\n    environment: *e\n"
+	before := "x-n: &n\nx-e: &e\n  A: x\n  B: y\nservices:\n  a:\n    environment:\n      A: x\n      B: y\n    labels: [l, '7']\n  b:\n    image: z\n    environment: *e\nvolumes: {v: {}}\nx-o: 1\n"
 	cases := map[string]struct {
 		reason string
 		after  string
@@ -418,10 +471,14 @@ func TestProofSeesOtherChanges(t *testing.T) {
 		"OtherText":    {"the key reads as something else", strings.Replace(before, "      A: x", "      A: 011", 1), false},
 		"OtherKey":     {"a second key changed", strings.NewReplacer("      A: x", "      A: '1'", "      B: y", "      B: x").Replace(before), false},
 		"OtherService": {"another service changed", strings.NewReplacer("      A: x", "      A: '1'", "image: z", "image: a").Replace(before), false},
-		"Labels":       {"another field of the service changed", strings.NewReplacer("      A: x", "      A: '1'", "[l]", "[m]").Replace(before), false},
+		"Labels":       {"another field of the service changed", strings.NewReplacer("      A: x", "      A: '1'", "[l,", "[m,").Replace(before), false},
 		"KeyLost":      {"another key vanished", strings.NewReplacer("      A: x", "      A: '1'", "      B: y\n", "").Replace(before), false},
 		"Document":     {"a document more", strings.Replace(before, "      A: x", "      A: '1'", 1) + "---\na: 1\n", false},
-		"Typed":        {"a string became a number", strings.NewReplacer("      A: x", "      A: '1'", "[l]", "[1]").Replace(before), false},
+		"Typed":        {"a string became a number", strings.NewReplacer("      A: x", "      A: '1'", "'7']", "7]").Replace(before), false},
+		"Volumes":      {"something that is no service changed", strings.NewReplacer("      A: x", "      A: '1'", "v: {}", "w: {}").Replace(before), false},
+		"Extension":    {"an extension changed", strings.NewReplacer("      A: x", "      A: '1'", "x-o: 1", "x-o: 2").Replace(before), false},
+		"ServiceTag":   {"the service would replace what earlier files say", strings.NewReplacer("      A: x", "      A: '1'", "  b:\n", "  b: !override\n").Replace(before), false},
+		"Merge":        {"something is merged that cannot be", strings.NewReplacer("      A: x", "      A: '1'", "  b:\n", "  b:\n    <<: *n\n").Replace(before), false},
 		"Fragment":     {"a fragment that nobody was to touch changed", strings.NewReplacer("      A: x", "      A: '1'", "\n  A: x", "\n  A: z").Replace(before), false},
 		"Tag":          {"the block would replace what earlier files say", strings.NewReplacer("      A: x", "      A: '1'", "environment:\n", "environment: !override\n").Replace(before), false},
 	}

@@ -15,7 +15,7 @@ type extent struct{ start, end int }
 func (d *document) extents(n *yaml.Node) []extent {
 	var out []extent
 	for _, e := range syntax.Entries(n) {
-		out = append(out, extent{d.Offset(e.Key), max(d.End(e.Key), d.End(e.Value))})
+		out = append(out, extent{d.Offset(e.Key), d.entryEnd(e.Key, e.Value)})
 	}
 	if n.Kind == yaml.SequenceNode {
 		for _, item := range n.Content {
@@ -23,6 +23,14 @@ func (d *document) extents(n *yaml.Node) []extent {
 		}
 	}
 	return out
+}
+
+// entryEnd is where an entry ends. A value that is not there, behind a key without a colon, has no place of its own.
+func (d *document) entryEnd(key, value *yaml.Node) int {
+	if value.Kind == yaml.ScalarNode && value.Value == "" && value.Style == 0 && value.Anchor == "" && key != value && d.colon(key) < 0 {
+		return d.End(key)
+	}
+	return max(d.End(key), d.End(value))
 }
 
 // appendFlow adds an entry before the closing bracket: on a line of its own where the last entry has one.
@@ -103,13 +111,30 @@ func (d *document) removeFlow(n *yaml.Node, index int) []splice {
 	if d.alone(gone.start, end) {
 		return append(splices, d.lines(gone.start, end, false))
 	}
-	switch {
-	case !isLast:
-		return append(splices, splice{gone.start, entries[index+1].start, ""})
-	case index > 0:
+	if isLast && index > 0 && strings.Trim(string(d.Data[entries[index-1].end:gone.start]), " \r\n,") == "" {
 		return []splice{{entries[index-1].end, gone.end, ""}}
 	}
-	return []splice{{gone.start, end, ""}}
+	return append(splices, d.cutFlow(entries, index, end))
+}
+
+// cutFlow takes an entry out of a line that it shares with others: with the blanks up to its neighbor, but with no comment and no
+// line break.
+func (d *document) cutFlow(entries []extent, index, end int) splice {
+	gone := entries[index]
+	if index < len(entries)-1 && strings.Trim(string(d.Data[end:entries[index+1].start]), " ") == "" {
+		return splice{gone.start, entries[index+1].start, ""}
+	}
+	start := gone.start
+	for start > 0 && d.Data[start-1] == ' ' {
+		start--
+	}
+	if d.LineStart(gone.start) == start || index == 0 {
+		start = gone.start // the indentation stays, and what stands behind the bracket
+		for end < len(d.Data) && d.Data[end] == ' ' && d.LineStart(gone.start) != start && index > 0 {
+			end++
+		}
+	}
+	return splice{start, end, ""}
 }
 
 // next is where the entry behind the one at index begins, or the collection closes.

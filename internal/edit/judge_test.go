@@ -555,8 +555,8 @@ func (c *comparison) service(path []string, a, b any) {
 		c.walk(path, before, after)
 		return
 	}
-	if before != nil && after != nil && tagOf(before) != tagOf(after) {
-		c.differ(path, "the tag changed")
+	if tagOf(before) != tagOf(after) && (after != nil || tagOf(before) != "!reset") { // gone, it no longer shuts out other files
+		c.differ(path, fmt.Sprintf("the tag %q became %q", tagOf(before), tagOf(after)))
 	}
 	for key := range c.intent[path[1]] {
 		delete(ea, key)
@@ -902,7 +902,7 @@ func (s *subject) yamlSays(after []byte, in intent, both bool) (found []string, 
 		return []string{"the result is no YAML: " + err.Error()}, false
 	}
 	found, err = sameButIntent(s.yaml, documents(trees), in)
-	if err != nil || s.goccy == nil || !both {
+	if err != nil || s.goccy == nil || !both || in.blankLines() {
 		return found, false
 	}
 	trees, err = readGoccy(after)
@@ -914,6 +914,19 @@ func (s *subject) yamlSays(after []byte, in intent, both bool) (found []string, 
 		found = append(found, "goccy: "+m)
 	}
 	return found, err == nil
+}
+
+// blankLines reports whether a text has lines of nothing but blanks, which the second parser drops from a literal.
+func (in intent) blankLines() bool {
+	for _, keys := range in {
+		for _, w := range keys {
+			lines := strings.Split(w.text, "\n")
+			if len(lines) > 1 && slices.ContainsFunc(lines, func(l string) bool { return l != "" && strings.TrimSpace(l) == "" }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ---- Lines ----
@@ -1000,6 +1013,11 @@ func (h hunk) anchors() bool {
 	old, text := h.del[0].text, h.add[0].text
 	prefix, suffix := commonEnds(old, text)
 	return prefix+suffix >= len(old) && anAnchor.MatchString(text[prefix:len(text)-suffix])
+}
+
+// anchored reports whether a line of the hunk is only given a name.
+func (h hunk) anchored(old line) bool {
+	return slices.ContainsFunc(h.add, func(l line) bool { return hunk{del: []line{old}, add: []line{l}}.anchors() })
 }
 
 // deletedAs reports whether the hunk can be read as deleting only lines that are allowed. Where lines repeat, a deletion can be
@@ -1172,6 +1190,19 @@ func entriesOf(block *yaml.Node, key string) []entry {
 	return out
 }
 
+// inlines are the mappings that a block merges and that are written right there.
+func inlines(block *yaml.Node) []*yaml.Node {
+	var out []*yaml.Node
+	for _, merge := range entriesOf(block, "<<") {
+		for _, n := range append([]*yaml.Node{merge.value}, merge.value.Content...) {
+			if n.Kind == yaml.MappingNode {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
 // place is a service as a document of the file itself defines it; nodes are nil where there is none.
 type place struct {
 	servicesKey, services       *yaml.Node
@@ -1229,10 +1260,10 @@ func (l *layout) groundOfPlace(g ground, p place, keys map[string]want) {
 	}
 	rest := len(entriesOf(p.environment, ""))
 	for key, w := range keys {
-		for _, inline := range entriesOf(p.environment, "<<") { // a merge of something that is written right there
-			l.groundOfFragment(g, inline.value, intent{"": keys})
-			if len(entriesOf(inline.value, key)) > 0 && flow(inline.value) {
-				g.add(l, inline.value.Line, l.last(inline.value), false)
+		for _, inline := range inlines(p.environment) {
+			l.groundOfFragment(g, inline, intent{"": keys})
+			if len(entriesOf(inline, key)) > 0 && flow(inline) {
+				g.add(l, inline.Line, l.last(inline), false)
 			}
 		}
 		for _, e := range entriesOf(p.environment, key) {
@@ -1246,6 +1277,11 @@ func (l *layout) groundOfPlace(g ground, p place, keys map[string]want) {
 	if rest == 0 && p.environment != nil && len(p.environment.Content) > 0 { // the block goes with its last entry
 		first, _ := l.span(entriesOf(p.environment, "")[0])
 		g.add(l, p.environmentKey.Line, first-1, false)
+		for number := first; number <= l.last(p.environment); number++ {
+			if l.text(number) == "" {
+				g[number] = true
+			}
+		}
 	}
 }
 
@@ -1306,12 +1342,18 @@ func (s *subject) linesSay(after []byte, in intent) []string {
 	if bytes.HasPrefix(s.data, bom) != bytes.HasPrefix(after, bom) {
 		found = append(found, "the byte order mark came or went")
 	}
-	cut := bytes.HasPrefix(s.data, after) // the end is gone: a blank line that is the last one then cannot be seen as a line
-	if len(s.data) > 0 && !cut && bytes.HasSuffix(s.data, []byte("\n")) != bytes.HasSuffix(after, []byte("\n")) {
-		found = append(found, "the final line break came or went")
+	if in.removesAndSets() {
+		return found // a block that was emptied and filled again may come to stand elsewhere: the data says the rest
 	}
 	b := splitLines(after)
 	list := hunks(s.lines, b)
+	if len(list) == 0 {
+		return found
+	}
+	cut := s.cutsEnd(list)
+	if len(s.data) > 0 && !cut && bytes.HasSuffix(s.data, []byte("\n")) != bytes.HasSuffix(after, []byte("\n")) {
+		found = append(found, "the final line break came or went")
+	}
 	g := s.ground(in)
 	moved := movedComments(list, in)
 	deleted, added, anchored := 0, 0, 0
@@ -1322,7 +1364,7 @@ func (s *subject) linesSay(after []byte, in intent) []string {
 		}
 		deleted, added = deleted+len(h.del), added+len(h.add)
 		if !h.deletedAs(s.lines, func(index int) bool {
-			return g[index+1] || moved[s.lines[index].text] || cut && s.lines[index].text == ""
+			return g[index+1] || moved[s.lines[index].text] || h.anchored(s.lines[index]) || cut && s.lines[index].text == ""
 		}) {
 			found = append(found, fmt.Sprintf("line %d: a line that is not the entry's is gone or another: %q", h.from+1, h.del))
 		}
@@ -1343,6 +1385,35 @@ func (s *subject) linesSay(after []byte, in intent) []string {
 		}
 	}
 	return found
+}
+
+// cutsEnd reports whether the end of a file without a last line break goes and a blank line comes to be the last one. It has no
+// line break then, so that it is not seen as a line, and that of the line above it is the file's last byte.
+func (s *subject) cutsEnd(list []hunk) bool {
+	if len(list) == 0 || bytes.HasSuffix(s.data, []byte("\n")) {
+		return false
+	}
+	h := list[len(list)-1]
+	blank := h.from > 0 && s.lines[h.from-1].text == "" || slices.ContainsFunc(h.del, func(l line) bool { return l.text == "" })
+	return (blank || s.blockEndsAt(h.from)) && h.from+len(h.del) == len(s.lines)
+}
+
+// blockEndsAt reports whether a literal or folded scalar ends on the line: its line break may be part of its text.
+func (l *layout) blockEndsAt(number int) bool {
+	return slices.ContainsFunc(l.order, func(n *yaml.Node) bool {
+		return n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && l.last(n) == number
+	})
+}
+
+// removesAndSets reports whether keys go and others come.
+func (in intent) removesAndSets() bool {
+	removes, sets := false, false
+	for _, keys := range in {
+		for _, w := range keys {
+			removes, sets = removes || w.remove, sets || !w.remove
+		}
+	}
+	return removes && sets
 }
 
 // movedComments are comments that a diff shows as deleted and added: when several entries of a block come and go, what stays looks
@@ -1407,8 +1478,8 @@ func (s *subject) single(list []hunk, service, key string, w want) []string {
 	var blocks []place
 	for _, p := range s.places(service) {
 		own = append(own, entriesOf(p.environment, key)...)
-		for _, inline := range entriesOf(p.environment, "<<") {
-			own = append(own, entriesOf(inline.value, key)...)
+		for _, inline := range inlines(p.environment) {
+			own = append(own, entriesOf(inline, key)...)
 		}
 		if p.environment != nil && !opens(p.environment) {
 			blocks = append(blocks, p)
@@ -1420,7 +1491,7 @@ func (s *subject) single(list []hunk, service, key string, w want) []string {
 	}
 	switch {
 	case w.remove:
-		if added > 1 || added == 1 && deleted == 0 {
+		if added > max(len(own), 1) || added > deleted {
 			return []string{fmt.Sprintf("a removal added %d lines", added)}
 		}
 		return nil

@@ -19,7 +19,7 @@ type document struct {
 func newDocument(file *syntax.File) *document {
 	d := &document{File: file}
 	if d.Exact() && bounded(file) {
-		d.model = newModel(file)
+		d.model = newModel(file) // nil as well when that is too much
 	}
 	return d
 }
@@ -34,7 +34,7 @@ type value struct {
 // model is the environment that the file by itself gives each of its services.
 type model struct {
 	environments map[string]map[string]value
-	// tags are !reset and !override on environment blocks, by document and service: they matter to what other files say.
+	// tags are !reset and !override on services and their environments, by document and service: they matter to what other files say.
 	tags map[tagged]string
 }
 
@@ -65,57 +65,115 @@ func (m *model) has(change Change) bool {
 	return found
 }
 
+// maxEntries bounds the entries of all environments taken together, aliases and extends followed. Compose reads less.
+const maxEntries = 200_000
+
+// newModel returns nil for a file whose services have more than maxEntries.
 func newModel(file *syntax.File) *model {
 	m := &model{environments: map[string]map[string]value{}, tags: map[tagged]string{}}
+	entries := 0
 	for i, root := range file.Roots {
-		services := servicesOf{}
-		for _, p := range syntax.Pairs(syntax.Child(root, "services")) {
-			services[p.Key.Value] = syntax.Deref(p.Value)
+		services := syntax.Child(root, "services")
+		if tag := blockTag(services); tag != "" {
+			m.tags[tagged{i, ""}] = tag
+			clear(m.environments)
 		}
-		for service := range services {
-			m.add(i, services, service)
+		d := newServices(services)
+		for service := range d.nodes {
+			m.add(i, d, service)
+		}
+		if entries += d.entries; entries > maxEntries {
+			return nil
 		}
 	}
 	return m
 }
 
-// servicesOf are the services of one document, by name.
-type servicesOf map[string]*yaml.Node
-
 // add merges what one document says of a service over what the earlier ones said.
-func (m *model) add(document int, services servicesOf, service string) {
-	block := syntax.Child(services[service], "environment")
-	if tag := blockTag(block); tag != "" {
+func (m *model) add(document int, services *services, service string) {
+	node := services.nodes[service]
+	block := syntax.Child(node, "environment")
+	earlier := m.environments[service]
+	if tag := blockTag(node) + blockTag(block); tag != "" {
 		m.tags[tagged{document, service}] = tag
-		clear(m.environments[service])
+		earlier = nil
 	}
-	if m.environments[service] == nil {
-		m.environments[service] = map[string]value{}
+	environment := services.environment(service)
+	if len(earlier) > 0 {
+		merged := maps.Clone(earlier)
+		maps.Copy(merged, environment)
+		environment = merged
 	}
-	maps.Copy(m.environments[service], services.environment(service, map[string]bool{}))
+	m.environments[service] = environment
+}
+
+// services are those of one document, with their environments as far as they are known. These are shared: nobody changes them.
+type services struct {
+	nodes        map[string]*yaml.Node
+	environments map[string]map[string]value
+	blocks       map[*yaml.Node]map[string]value // of blocks by themselves: many services may use one
+	entries      int
+}
+
+func newServices(mapping *yaml.Node) *services {
+	s := &services{nodes: map[string]*yaml.Node{}, environments: map[string]map[string]value{}, blocks: map[*yaml.Node]map[string]value{}}
+	for _, p := range syntax.Pairs(mapping) {
+		s.nodes[p.Key.Value] = syntax.Deref(p.Value)
+	}
+	return s
 }
 
 // environment is that of a service in one document: its own over that of the service it extends in the same file.
-func (services servicesOf) environment(service string, seen map[string]bool) map[string]value {
+func (s *services) environment(service string) map[string]value {
+	if known, found := s.environments[service]; found {
+		return known
+	}
+	s.environments[service] = nil // compose refuses a service that extends itself
+	node := s.nodes[service]
+	block := syntax.Child(node, "environment")
+	environment := map[string]value{}
+	if blockTag(node) != "!reset" && blockTag(block) != "!reset" {
+		environment = s.block(block)
+		if base := s.environment(extended(node)); len(base) > 0 && blockTag(block) == "" && s.entries <= maxEntries {
+			merged := maps.Clone(base)
+			maps.Copy(merged, environment)
+			environment = merged
+		}
+	}
+	s.entries += len(environment)
+	s.environments[service] = environment
+	return environment
+}
+
+// block reads an environment block. What is tagged !reset is no part of it, so that a merged value shows; where there is none, it
+// takes the value of a base or of an earlier document away.
+func (s *services) block(block *yaml.Node) map[string]value {
+	if known, found := s.blocks[block]; found {
+		return known
+	}
 	out := map[string]value{}
-	if seen[service] {
-		return out // compose refuses a service that extends itself
+	reset := map[string]bool{}
+	for _, m := range syntax.Lineage(block) {
+		for _, e := range syntax.Own(m) {
+			v := valueOf(syntax.Deref(e.Value))
+			if _, set := out[e.Key.Value]; !set && !v.removed {
+				out[e.Key.Value] = v
+			}
+			reset[e.Key.Value] = reset[e.Key.Value] || v.removed
+		}
 	}
-	seen[service] = true
-	block := syntax.Child(services[service], "environment")
-	if base := extended(services[service]); base != "" && blockTag(block) == "" {
-		out = services.environment(base, seen)
-	}
-	if blockTag(block) == "!reset" {
-		return out
-	}
-	for _, p := range syntax.Pairs(block) {
-		out[p.Key.Value] = valueOf(syntax.Deref(p.Value))
+	for key, is := range reset {
+		if _, set := out[key]; is && !set {
+			out[key] = value{removed: true}
+		}
 	}
 	for _, item := range syntax.Items(block) {
-		key, text, assigned := strings.Cut(item.Value, "=")
-		out[key] = value{text: text, bare: !assigned}
+		if !isReset(item) {
+			key, text, assigned := strings.Cut(item.Value, "=")
+			out[key] = value{text: text, bare: !assigned}
+		}
 	}
+	s.blocks[block] = out
 	return out
 }
 

@@ -20,6 +20,7 @@ type draft struct {
 	data    []byte
 	touched []place
 	at      *yaml.Node // what is edited
+	steps   int        // how many entries are taken out
 }
 
 // planner finds the ways to make one change, the best first.
@@ -65,7 +66,13 @@ func (p *planner) spots() ([]spot, *Refusal) {
 		if line := p.misshapen(root, s.services); line > 0 {
 			return nil, p.refuse(p.change, ReasonShape, line)
 		}
+		if blockTag(s.services) != "" {
+			spots = nil // nothing that earlier documents say of services counts
+		}
 		s.service = syntax.Lookup(s.services, p.change.Service)
+		if line := p.unnamed(root, s.services, s.service.Node); line > 0 {
+			return nil, p.refuse(p.change, ReasonShape, line)
+		}
 		if s.service.Key == nil {
 			continue
 		}
@@ -89,6 +96,20 @@ func (p *planner) misshapen(nodes ...*yaml.Node) int {
 	for _, n := range nodes {
 		if n != nil && n.Kind != yaml.MappingNode && !isNull(n) && !isReset(n) {
 			return n.Line
+		}
+	}
+	return 0
+}
+
+// unnamed is the line of a key that is not written as a name, such as an alias, or 0: what it is called cannot be told by looking at it.
+func (p *planner) unnamed(mappings ...*yaml.Node) int {
+	for _, mapping := range mappings {
+		for _, m := range syntax.Lineage(mapping) {
+			for _, e := range syntax.Entries(m) {
+				if e.Key.Kind != yaml.ScalarNode {
+					return e.Key.Line
+				}
+			}
 		}
 	}
 	return 0
@@ -143,7 +164,10 @@ func unfitBlock(block *yaml.Node) *yaml.Node {
 // one with a block, else the last one with the service.
 func (p *planner) choose(spots []spot) spot {
 	for _, decides := range []func(spot) bool{
-		func(s spot) bool { return blockTag(s.block.Node) != "" || sets(s.block.Node, p.change.Key) },
+		func(s spot) bool {
+			replaces := blockTag(s.block.Node) != "" || blockTag(s.service.Node) != "" || blockTag(s.services) != ""
+			return replaces || sets(s.block.Node, p.change.Key)
+		},
 		func(s spot) bool { return s.block.Node != nil },
 	} {
 		for _, s := range slices.Backward(spots) {
@@ -238,7 +262,9 @@ func (d *document) explain(change Change, problem problem, tried draft) *Refusal
 		return d.refuseFor(change, ReasonShared, line, others)
 	}
 	if used := d.aliasLine(tried.at); used > 0 || problem.dangling {
-		return d.refuse(change, ReasonShared, used)
+		refusal := d.refuse(change, ReasonShared, used)
+		refusal.Message = "another place of the file uses the same value and is not to change"
+		return refusal
 	}
 	return d.refuse(change, ReasonUnproven, line)
 }

@@ -29,7 +29,7 @@ type problem struct {
 // Environments are compared as compose reads them, aliases and merge keys followed. All else is compared as data too, but for
 // extension fields (x-…), which mean nothing to compose by themselves: they are compared as written, without the touched keys.
 func (p proof) check() *problem {
-	if p.after.model == nil || max(len(p.before.Roots), 1) != max(len(p.after.Roots), 1) || !maps.Equal(p.before.model.tags, p.after.model.tags) {
+	if p.after.model == nil || !mergeable(p.after) && mergeable(p.before) || max(len(p.before.Roots), 1) != max(len(p.after.Roots), 1) || !maps.Equal(p.before.model.tags, p.after.model.tags) {
 		return &problem{data: true}
 	}
 	if stray := p.stray(); len(stray) > 0 {
@@ -39,6 +39,20 @@ func (p proof) check() *problem {
 		return &problem{data: true}
 	}
 	return nil
+}
+
+// mergeable reports whether all that merge keys bring in are mappings: nothing else can be merged.
+func mergeable(d *document) bool {
+	var fits func(n *yaml.Node) bool
+	fits = func(n *yaml.Node) bool {
+		for _, source := range syntax.Merged(n) {
+			if source.Kind != yaml.MappingNode {
+				return false
+			}
+		}
+		return !slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return !fits(c) })
+	}
+	return !slices.ContainsFunc(d.Roots, func(root *yaml.Node) bool { return root != nil && !fits(root) })
 }
 
 // stray are the services of which a variable differs that no change speaks of, or otherwise than one says.

@@ -117,12 +117,19 @@ func (d *document) byHand(change Change) string {
 	return fmt.Sprintf("%s %s: %s", what, where, entry)
 }
 
+// maxNamed is how many services a message names.
+const maxNamed = 10
+
 // refuseFor is a refusal that names the services which stand against the change.
 func (d *document) refuseFor(change Change, reason Reason, line int, services []string) *Refusal {
 	refusal := d.refuse(change, reason, line)
 	if len(services) > 0 {
 		refusal.Services = services
-		refusal.Message += ": " + strings.Join(services, ", ")
+		shown := services[:min(len(services), maxNamed)]
+		refusal.Message += ": " + strings.Join(shown, ", ")
+		if more := len(services) - len(shown); more > 0 {
+			refusal.Message += fmt.Sprintf(" and %d more", more)
+		}
 	}
 	return refusal
 }

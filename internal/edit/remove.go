@@ -23,8 +23,12 @@ type removing struct {
 func (p *planner) removals() ([]draft, *Refusal) {
 	var drafts []draft
 	for _, how := range []removing{{drop: true}, {}, {drop: true, keepBreak: true}, {keepBreak: true}} {
-		if d, ok := p.removal(how); ok {
+		d, ok := p.removal(how)
+		if ok {
 			drafts = append(drafts, d)
+		}
+		if d.steps == maxRemovals {
+			return nil, p.refuse(p.change, ReasonAmbiguous, d.at.Line)
 		}
 	}
 	if len(drafts) == 0 {
@@ -63,6 +67,7 @@ func (p *planner) removal(how removing) (draft, bool) {
 		if holder == nil {
 			return out, false // a service that it extends sets it
 		}
+		out.steps++
 		if out.at == nil {
 			out.at = holder
 		}
@@ -110,14 +115,14 @@ func (p *planner) remove(block *yaml.Node, index int, how removing) []splice {
 	flow := only && parent.Style&yaml.FlowStyle != 0
 	own := only && key.Value == "environment" && (flow || len(parent.Content) > 2) && blockTag(block) == ""
 	switch {
-	case how.drop && own && flow:
+	case how.drop && own && flow && !p.hasComment(p.Offset(key), p.End(block)):
 		return p.removeFlow(parent, slices.Index(parent.Content, key)/2)
 	case block.Style&yaml.FlowStyle != 0:
 		return p.removeFlow(block, index)
 	}
 	gone := p.extents(block)[index]
 	if block.Kind == yaml.SequenceNode {
-		gone.start = p.dash(gone.start)
+		gone.start = p.Mark(block.Content[index])
 	}
 	switch {
 	case !only:
@@ -134,15 +139,6 @@ func (p *planner) remove(block *yaml.Node, index int, how removing) []splice {
 		at = p.Properties(block)
 	}
 	return []splice{{at, at, empty}, p.lines(gone.start, gone.end, how.keepBreak)}
-}
-
-// dash is where the dash before a list's item stands.
-func (d *document) dash(item int) int {
-	before := strings.TrimRight(string(d.Data[:item]), " \r\n")
-	if strings.HasSuffix(before, "-") {
-		return len(before) - 1
-	}
-	return item
 }
 
 // parent is the key that a block belongs to and the mapping that holds the key, or nil.
@@ -177,6 +173,12 @@ func (d *document) comments(key, block *yaml.Node) bool {
 		}
 	}
 	return false
+}
+
+// hasComment reports whether there may be a comment between two places.
+func (d *document) hasComment(from, to int) bool {
+	text := string(d.Data[from:to])
+	return strings.Contains(text, " #") || strings.Contains(text, "\n#") || strings.Contains(text, "\t#")
 }
 
 // inside reports whether the line at an offset is part of a value in the block: a # there begins no comment.

@@ -31,7 +31,8 @@ func (p *planner) replaceValue(m *yaml.Node, e syntax.Pair) splice {
 		if flow || colon < 0 {
 			return splice{start, end, spaced(start, end, "null")}
 		}
-		return splice{colon, end, ""}
+		comment := strings.TrimRight(string(p.Data[colon:start]), " \t\r\n")
+		return splice{colon + len(comment), end, ""}
 	}
 	preferred := cmp.Or(styleOf(n), majority(values(m)))
 	text := quote(p.change.Text, preferred, form{lead: "k: ", flow: flow})

@@ -23,15 +23,19 @@ type File struct {
 	Roots []*yaml.Node // the value of each YAML document; nil for an empty one
 
 	lines []int              // byte offset of each line
+	ascii []bool             // of each line: it has no other characters
 	below map[*yaml.Node]int // of each literal or folded scalar: the column, from 0, of the key or dash that it belongs to
 }
 
 // Open is a file that is not parsed: it has lines and no nodes.
 func Open(data []byte) *File {
-	f := &File{Data: data, lines: []int{0}, below: map[*yaml.Node]int{}}
+	f := &File{Data: data, lines: []int{0}, ascii: []bool{true}, below: map[*yaml.Node]int{}}
 	for i, b := range data {
+		if b >= utf8.RuneSelf {
+			f.ascii[len(f.ascii)-1] = false
+		}
 		if b == '\n' {
-			f.lines = append(f.lines, i+1)
+			f.lines, f.ascii = append(f.lines, i+1), append(f.ascii, true)
 		}
 	}
 	return f
@@ -91,17 +95,40 @@ func (f *File) explicit(key *yaml.Node) bool {
 	return strings.HasPrefix(strings.TrimLeft(f.Before(key), " "), "?")
 }
 
-// mark is the column, from 1, of the dash or question mark before n. They may stand on a line of their own.
+// mark is the column, from 1, of the dash or question mark before n.
 func (f *File) mark(n *yaml.Node) int {
-	at := bytes.LastIndexAny(f.Data[:f.Offset(n)], "-?")
-	if at < 0 {
-		return n.Column
-	}
+	at := f.Mark(n)
 	return utf8.RuneCount(f.Data[f.LineStart(at):at]) + 1
+}
+
+// Mark is where the dash or question mark before n stands, be it on a line above; where n begins if there is none.
+func (f *File) Mark(n *yaml.Node) int {
+	at := f.Offset(n)
+	for start, end := f.LineStart(at), at; ; {
+		text := string(f.Data[start:end])
+		if end != at { // a line above: there may be a comment
+			text, _, _ = strings.Cut(text, " #")
+			if strings.HasPrefix(strings.TrimSpace(text), "#") {
+				text = ""
+			}
+		}
+		text = strings.TrimRight(text, " \t\r\n")
+		switch {
+		case strings.HasSuffix(text, "-"), strings.HasSuffix(text, "?"):
+			return start + len(text) - 1
+		case text != "" || start == 0:
+			return at
+		}
+		end = start
+		start = f.LineStart(start - 1)
+	}
 }
 
 // Exact reports whether places in the file can be told: the parser also counts lone CR, NEL, LS and PS as line breaks.
 func (f *File) Exact() bool {
+	if bytes.Contains(f.Data, []byte("\n"+bom)) { // before a later document
+		return false
+	}
 	if !utf8.Valid(f.Data) || bytes.ContainsAny(f.Data, "\u0085\u2028\u2029\x00") {
 		return false
 	}
@@ -113,6 +140,9 @@ func (f *File) Offset(n *yaml.Node) int {
 	at := f.lines[max(min(n.Line, len(f.lines)), 1)-1]
 	if at == 0 && bytes.HasPrefix(f.Data, []byte(bom)) {
 		at = len(bom)
+	}
+	if f.ascii[max(min(n.Line, len(f.lines)), 1)-1] {
+		return min(at+n.Column-1, len(f.Data))
 	}
 	for range n.Column - 1 {
 		_, size := utf8.DecodeRune(f.Data[at:])

@@ -127,7 +127,7 @@ func (f *File) blockEnd(n *yaml.Node, start int) int {
 		if !blank && (indent < 0 || depth < indent) {
 			break
 		}
-		if !blank || keep && stop < len(f.Data) {
+		if !blank || keep && stop < len(f.Data) || indent >= 0 && depth > indent {
 			end = stop
 		}
 	}
