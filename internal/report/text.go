@@ -69,7 +69,10 @@ func (s section) print(several bool) {
 	s.outcomes()
 	s.saved()
 	s.failure()
-	for _, warning := range s.project.Warnings {
+	for i, warning := range s.project.Warnings {
+		if i == 0 {
+			s.line("")
+		}
 		s.text("warning: ", warning)
 	}
 	if several {
