@@ -87,11 +87,18 @@ func raceEnabled() bool {
 
 // judgedShare is n when compose-go judges every nth edit of a file, and the second YAML parser too. What they cost grows with the
 // file, and a big file has many entries: without a limit a few files would take most of the time. Edits of several services at
-// once are always judged by both.
-func judgedShare(s *subject) int { return 1 + len(s.data)/5000 }
+// once are always judged by both. With COMPOSURE_CORPUS_EVERY=1 there is no limit, and it takes long.
+func judgedShare(s *subject) int { return share(s, 5000) }
 
 // keysShare is n when only every nth key of a file is changed, for the same reason.
-func keysShare(s *subject) int { return 1 + len(s.data)/15_000 }
+func keysShare(s *subject) int { return share(s, 15_000) }
+
+func share(s *subject, size int) int {
+	if os.Getenv("COMPOSURE_CORPUS_EVERY") == "1" {
+		return 1
+	}
+	return 1 + len(s.data)/size
+}
 
 // palette are values that go wrong when they are written carelessly. The one that stands for no value is a bare key.
 var palette = []string{

@@ -38,7 +38,7 @@ type Result struct {
 	Refused []*Refusal
 }
 
-// Apply makes changes, in order, to data, the content of the compose file called name. Refused changes are left out, the
+// Apply makes changes, in order but for removals, which come last, to data, the content of the compose file called name. Refused changes are left out, the
 // others are made all the same. The error tells that the file is not YAML; nothing can be edited then.
 //
 // Of several changes of one key the last counts. A key that the block lacks is added at its end. What several services share through an anchor is changed only when all of them
@@ -53,8 +53,8 @@ func Apply(name string, data []byte, changes []Change) (Result, error) {
 	original := newDocument(file)
 	current := original
 	refused := make([]*Refusal, len(changes))
-	for i, change := range changes {
-		next, refusal := e.apply(current, change)
+	for _, i := range removalsLast(changes) {
+		next, refusal := e.apply(current, changes[i])
 		if refusal == nil {
 			current = next
 			continue
@@ -92,6 +92,20 @@ func Apply(name string, data []byte, changes []Change) (Result, error) {
 	}
 	result.Content = current.Data
 	return result, nil
+}
+
+// removalsLast are the indexes of the changes in the order in which they are made: a block whose only key goes is still there to take
+// another one.
+func removalsLast(changes []Change) []int {
+	var order, removals []int
+	for i, change := range changes {
+		if change.Remove {
+			removals = append(removals, i)
+			continue
+		}
+		order = append(order, i)
+	}
+	return append(order, removals...)
 }
 
 // lineOf is the line of a refusal in the file as it was, if it is refused there too: other changes may have moved the lines.

@@ -42,7 +42,7 @@ func (p *planner) drafts() ([]draft, *Refusal) {
 	switch {
 	case refusal != nil:
 		return nil, refusal
-	case len(spots) == 0 && p.change.Create:
+	case len(spots) == 0 && p.change.Create && !p.change.Remove:
 		return p.create()
 	case len(spots) == 0:
 		return nil, p.refuse(p.change, ReasonServiceMissing, 0)

@@ -126,6 +126,11 @@ func (p *planner) blockScalar(n *yaml.Node, start, end int, quoted string) strin
 
 // literal reports whether lines read back from a literal scalar as they are.
 func literal(lines string) bool {
+	for line := range strings.SplitSeq(lines, "\n") {
+		if line != "" && strings.TrimSpace(line) == "" { // parsers do not agree on blanks alone
+			return false
+		}
+	}
 	return lines != "" && !strings.HasPrefix(lines, " ") && !strings.HasPrefix(lines, "\n") && !strings.HasSuffix(lines, "\n") &&
 		!strings.ContainsFunc(lines, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) })
 }
