@@ -286,6 +286,7 @@ func TestApplyRefuses(t *testing.T) {
 		"RemoveOverBase":  {"under its own value there is the base's", "services:\n  a:\n    extends: b\n    environment: {A: 2, B: 1}\n  b:\n    environment: {A: 1}\n", "a -A", ReasonInherited},
 		"RemoveEmpty":     {"an empty value is another thing than none", "services:\n  a:\n    environment: {A: \"\"}\n  b:\n    extends: a\n", "a -A", ReasonShared},
 		"AliasKey":        {"what the key is called cannot be seen", "x-k: &k environment\nservices:\n  a:\n    *k : {A: 1}\n", "a K v", ReasonShape},
+		"NumberService":   {"compose refuses a name that is a number", "services:\n  00: {image: x}\n", "00 K v", ReasonShape},
 		"AliasService":    {"what the service is called cannot be seen", "x-k: &k a\nservices:\n  *k : {image: x}\n", "+a K v", ReasonShape},
 		"ServicesTagged":  {"a later document drops all services", "services:\n  a: {image: x}\n---\nservices: !override\n  b: {image: y}\n", "a K v", ReasonServiceMissing},
 		"ManyDuplicates":  {"which of them counts nobody means", "services:\n  a:\n    environment: [" + strings.Repeat("A=1, ", 40) + "B=1]\n", "a -A", ReasonAmbiguous},

@@ -101,12 +101,13 @@ func (p *planner) misshapen(nodes ...*yaml.Node) int {
 	return 0
 }
 
-// unnamed is the line of a key that is not written as a name, such as an alias, or 0: what it is called cannot be told by looking at it.
+// unnamed is the line of a key that is not written as a name, or 0: what an alias is called cannot be told by looking at it, and 00 is
+// 0 to YAML.
 func (p *planner) unnamed(mappings ...*yaml.Node) int {
 	for _, mapping := range mappings {
 		for _, m := range syntax.Lineage(mapping) {
 			for _, e := range syntax.Entries(m) {
-				if e.Key.Kind != yaml.ScalarNode {
+				if e.Key.Kind != yaml.ScalarNode || e.Key.ShortTag() != "!!str" && !syntax.IsMerge(e.Key) {
 					return e.Key.Line
 				}
 			}
