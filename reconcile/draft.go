@@ -59,7 +59,8 @@ func (d *drafter) run(ctx context.Context) (draft, error) {
 			d.holdAll("the edited files do not load: " + firstLine(err))
 			continue
 		}
-		if d.extend(after) || d.holdStray(after) || d.holdUseless(after) {
+		judged := policy.Evaluate(d.src.Policies, after.Facts())
+		if d.extend(judged) || d.holdStray(after) || d.holdUseless(judged) {
 			continue
 		}
 		return draft{after: after, findings: d.findings, patches: d.patches(contents)}, nil
@@ -104,16 +105,17 @@ func (d *drafter) fixesOf(f policy.Finding) []policy.Fix {
 // maxFurther bounds how many files one variable may have to be taken out of.
 const maxFurther = 100
 
-// extend adds the fixes that are found to be needed only with the present ones made. It reports whether there was one.
-func (d *drafter) extend(after Snapshot) bool {
+// extend adds the fixes that are found to be needed only with the present ones made. It reports whether there was one. judged are the
+// findings on the edited project.
+func (d *drafter) extend(judged []policy.Finding) bool {
 	extended := false
 	known := d.fixes()
-	for _, f := range policy.Evaluate(d.src.Policies, after.Facts()) {
+	for _, f := range judged {
 		if f.Fix == nil || slices.Contains(known, *f.Fix) || len(d.further) >= maxFurther || d.heldAt(f) {
 			continue
 		}
 		mending := slices.ContainsFunc(d.findings, func(own policy.Finding) bool { return own.Fix != nil && keyOf(own) == keyOf(f) })
-		if mending && !d.readOnly(f.Fix.File) {
+		if mending && d.writable(f.Fix.File) == nil {
 			d.further = append(d.further, further{keyOf(f), *f.Fix})
 			known, extended = append(known, *f.Fix), true
 		}
@@ -122,9 +124,9 @@ func (d *drafter) extend(after Snapshot) bool {
 }
 
 // holdUseless holds the fixes after which the variable still does not comply, a later layer winning over the edit for instance.
-func (d *drafter) holdUseless(after Snapshot) bool {
+func (d *drafter) holdUseless(judged []policy.Finding) bool {
 	held := false
-	for _, f := range policy.Evaluate(d.src.Policies, after.Facts()) {
+	for _, f := range judged {
 		if f.Layer == policy.LayerContainer || !f.Difference() || d.heldAt(f) {
 			continue
 		}

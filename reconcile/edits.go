@@ -140,8 +140,6 @@ func (d *drafter) holdReadOnly() {
 	}
 }
 
-func (d *drafter) readOnly(path string) bool { return d.writable(path) != nil }
-
 func (d *drafter) writable(path string) error {
 	return files.Writable(path, Roots(d.snap.Project, d.src.AllowRoots))
 }

@@ -69,20 +69,18 @@ func (s *Snapshot) describe(service *policy.Service) bool {
 func resolved(service *compose.Service) map[string]policy.Variable {
 	out := variables(service.Environment)
 	for key, v := range out {
-		for _, setting := range slices.Backward(service.Settings[key]) {
-			if setting.Dropped || origin(setting.Position) != v.Origin {
-				continue
-			}
-			v.References = references(setting)
-			if setting.Extends {
-				v.Base = "service " + setting.Service
-				if setting.File != setting.Definition {
-					v.Base += " of " + setting.File
-				}
-			}
-			out[key] = v
-			break
+		won, ok := service.Winner(key)
+		if !ok || origin(won.Position) != v.Origin {
+			continue // its place is not known
 		}
+		v.References = references(won)
+		if won.Extends {
+			v.Base = "service " + won.Service
+			if won.File != won.Definition {
+				v.Base += " of " + won.File
+			}
+		}
+		out[key] = v
 	}
 	return out
 }

@@ -47,7 +47,8 @@ func (o *origins) service(config types.ServiceConfig) (*Service, error) {
 	}
 	o.settings(config.Name, l, s.Settings)
 	for key, value := range config.Environment {
-		v := winner(s.Settings[key])
+		won, _ := s.Winner(key)
+		v := won.Variable
 		if got, ok := found.values[key]; !ok || !sameValue(got, value) || !sameValue(v.Value, value) {
 			v = Variable{Layer: cmp.Or(v.Layer, LayerEnvironment)}
 		}
@@ -71,21 +72,6 @@ func sameValue(a, b *string) bool {
 		return a == b
 	}
 	return *a == *b
-}
-
-// winner is the variable that a service gets of all that its places say.
-func winner(settings []Setting) Variable {
-	removed := false
-	for _, s := range slices.Backward(settings) {
-		switch {
-		case s.Dropped || removed && s.Layer == LayerEnvironment:
-		case s.Removed:
-			removed = true
-		default:
-			return s.Variable
-		}
-	}
-	return Variable{}
 }
 
 // settings adds the places in environment blocks.

@@ -165,6 +165,21 @@ type Service struct {
 	SwapHeld string
 }
 
+// Winner is the setting that gives the variable its value; ok is false when none does.
+func (s *Service) Winner(key string) (won Setting, ok bool) {
+	removed := false
+	for _, setting := range slices.Backward(s.Settings[key]) {
+		switch {
+		case setting.Dropped || removed && setting.Layer == LayerEnvironment:
+		case setting.Removed:
+			removed = true
+		default:
+			return setting, true
+		}
+	}
+	return Setting{}, false
+}
+
 // PlaceOf is the file of Definitions in which the variable is put right: that of the environment block that has the last word on
 // it, be it a !reset, or else Place.
 func (s *Service) PlaceOf(key string) string {

@@ -38,27 +38,27 @@ func (p *planner) beside(s spot) []draft {
 // ownService turns a service that is an alias into one that merges it, and looks for the ways there.
 func (p *planner) ownService(s spot) []draft {
 	entry := entriesOf(s.services, p.change.Service)[0]
-	splices := []splice{}
-	if isNull(s.service.Node) { // there is nothing to merge
-		indent := p.column(entry.Key)
-		lines := p.blockLines(blanks(indent+p.step(s.services, indent)), s, "")
-		if s.services.Style&yaml.FlowStyle != 0 {
-			return nil
-		}
-		return []draft{{data: p.spliced(p.underKey(entry.Key, entry.Value, lines)), at: s.service.Node}}
-	}
-	if s.services.Style&yaml.FlowStyle != 0 {
+	flow := s.services.Style&yaml.FlowStyle != 0
+	indent := p.column(entry.Key)
+	deeper := blanks(indent + p.step(s.services, indent))
+	merge := "<<: *" + entry.Value.Value
+	var splices []splice
+	switch empty := isNull(s.service.Node); { // there is nothing to merge then
+	case empty && flow:
+		return nil
+	case empty:
+		return []draft{{data: p.spliced(p.underKey(entry.Key, entry.Value, p.blockLines(deeper, s, ""))), at: s.service.Node}}
+	case flow:
 		start, end := p.Token(entry.Value)
-		splices = append(splices, splice{start, end, "{<<: *" + entry.Value.Value + "}"})
-	} else {
-		indent := p.column(entry.Key)
-		splices = p.underKey(entry.Key, entry.Value, blanks(indent+p.step(s.services, indent))+"<<: *"+entry.Value.Value)
+		splices = []splice{{start, end, "{" + merge + "}"}}
+	default:
+		splices = p.underKey(entry.Key, entry.Value, deeper+merge)
 	}
-	file, err := syntax.Parse(p.spliced(splices))
+	with, err := parse(p.spliced(splices))
 	if err != nil {
 		return nil
 	}
-	drafts, refusal := (&planner{document: newDocument(file), change: p.change}).drafts()
+	drafts, refusal := (&planner{document: with, change: p.change}).drafts()
 	if refusal != nil {
 		return nil
 	}
@@ -75,19 +75,14 @@ func (p *planner) mergeInherited(s spot) []draft {
 	if name == "" {
 		return nil
 	}
-	own := p.addBlock(s, name)
-	if len(splices) == 0 || len(own) == 0 {
-		return own
+	if len(splices) == 0 {
+		return p.addBlock(s, name)
 	}
-	// The anchor stands above the service, so that its place does not depend on what is added there.
-	file, err := syntax.Parse(p.spliced(splices))
-	if err != nil {
+	named, err := parse(p.spliced(splices))
+	if err != nil || named.model == nil {
 		return nil
 	}
-	with := &planner{document: newDocument(file), change: p.change}
-	if with.model == nil {
-		return nil
-	}
+	with := &planner{document: named, change: p.change}
 	spots, refusal := with.spots()
 	if refusal != nil {
 		return nil
@@ -147,7 +142,7 @@ func (p *planner) create() ([]draft, *Refusal) {
 		if text != "" && !strings.HasSuffix(text, "\n") {
 			text += "\n"
 		}
-		return []draft{{data: []byte(text + "services:\n" + p.serviceLines(name, 2, 2))}}, nil
+		return []draft{{data: []byte(text + "services:\n" + p.serviceLines(name, 2, 2) + "\n")}}, nil
 	}
 	root := p.Roots[len(p.Roots)-1]
 	services := syntax.Lookup(root, "services")
@@ -156,20 +151,20 @@ func (p *planner) create() ([]draft, *Refusal) {
 		return []draft{{data: p.spliced(p.appendFlow(root, "services: {"+name+": {environment: "+p.flowBlock("")+"}}"))}}, nil
 	case n == nil:
 		last := syntax.Entries(root)[len(root.Content)/2-1]
-		lines := blanks(p.Column(root)-1) + "services:\n" + strings.TrimSuffix(p.serviceLines(name, p.Column(root)+1, 2), "\n")
+		lines := blanks(p.Column(root)-1) + "services:\n" + p.serviceLines(name, p.Column(root)+1, 2)
 		return []draft{{data: p.spliced([]splice{p.behind(last, lines)})}}, nil
 	case services.Aliased || services.Merged:
 		return nil, p.refuse(p.change, ReasonInherited, services.Key.Line)
 	case isNull(n):
 		indent := p.column(services.Key) + 2
-		lines := strings.TrimSuffix(p.serviceLines(name, indent, 2), "\n")
+		lines := p.serviceLines(name, indent, 2)
 		return []draft{{data: p.spliced(p.underKey(services.Key, n, lines))}}, nil
 	case n.Style&yaml.FlowStyle != 0:
 		return []draft{{data: p.spliced(p.appendFlow(n, name+": {environment: "+p.flowBlock("")+"}"))}}, nil
 	}
 	indent := p.Column(services.Node) - 1
 	last := syntax.Entries(services.Node)[len(services.Node.Content)/2-1]
-	lines := strings.TrimSuffix(p.serviceLines(name, indent, p.step(services.Node, indent)), "\n")
+	lines := p.serviceLines(name, indent, p.step(services.Node, indent))
 	return []draft{{data: p.spliced([]splice{p.behind(last, lines)})}}, nil
 }
 
@@ -177,5 +172,5 @@ func (p *planner) create() ([]draft, *Refusal) {
 func (p *planner) serviceLines(name string, indent, step int) string {
 	list := p.isList(p.change.Service)
 	first, second := blanks(indent), blanks(indent+step)
-	return first + name + ":\n" + second + "environment:\n" + second + blanks(step) + p.entry(list) + "\n"
+	return first + name + ":\n" + second + "environment:\n" + second + blanks(step) + p.entry(list)
 }

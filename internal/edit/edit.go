@@ -10,8 +10,6 @@ package edit
 import (
 	"fmt"
 	"strings"
-
-	"github.com/composure-dev/composure/internal/syntax"
 )
 
 // Change declares one key of one service's environment, or takes it out.
@@ -38,19 +36,18 @@ type Result struct {
 	Refused []*Refusal
 }
 
-// Apply makes changes, in order but for removals, which come last, to data, the content of the compose file called name. Refused changes are left out, the
-// others are made all the same. The error tells that the file is not YAML; nothing can be edited then.
+// Apply makes changes, in order but for removals, which come last, to data, the content of the compose file called name. Refused
+// changes are left out, the others are made all the same. The error tells that the file is not YAML; nothing can be edited then.
 //
-// Of several changes of one key the last counts. A key that the block lacks is added at its end. What several services share through an anchor is changed only when all of them
-// are to have that change; otherwise the key is written beside the merge, or the change is refused. Content is data itself when no
-// byte had to move.
+// Of several changes of one key the last counts. A key that the block lacks is added at its end. What several services share
+// through an anchor is changed only when all of them are to have that change; otherwise the key is written beside the merge, or the
+// change is refused. Content is data itself when no byte had to move.
 func Apply(name string, data []byte, changes []Change) (Result, error) {
-	file, err := syntax.Parse(data)
+	original, err := parse(data)
 	if err != nil {
 		return Result{}, fmt.Errorf("parse compose file %q: %w", name, err)
 	}
 	e := &editor{changes: changes}
-	original := newDocument(file)
 	current := original
 	refused := make([]*Refusal, len(changes))
 	for _, i := range removalsLast(changes) {
@@ -153,11 +150,10 @@ func (e *editor) apply(d *document, change Change) (*document, *Refusal) {
 
 // prove returns the edited document, or what is wrong with it.
 func (e *editor) prove(d *document, change Change, draft draft) (*document, problem) {
-	file, err := syntax.Parse(draft.data)
+	next, err := parse(draft.data)
 	if err != nil {
 		return nil, problem{data: true, dangling: strings.Contains(err.Error(), "unknown anchor")}
 	}
-	next := newDocument(file)
 	p := proof{before: d, after: next, intended: e.changes, touched: draft.touched}
 	if found := p.check(); found != nil {
 		return nil, *found

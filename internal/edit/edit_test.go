@@ -12,8 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-
-	"github.com/composure-dev/composure/internal/syntax"
 )
 
 var update = flag.Bool("update", false, "write what the examples of testdata give now; look at the difference")
@@ -486,12 +484,12 @@ func TestProofSeesOtherChanges(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			b, errB := syntax.Parse([]byte(before))
-			a, errA := syntax.Parse([]byte(c.after))
+			b, errB := parse([]byte(before))
+			a, errA := parse([]byte(c.after))
 			if errA != nil || errB != nil {
 				t.Fatal(errA, errB)
 			}
-			p := proof{before: newDocument(b), after: newDocument(a), intended: []Change{{Service: "a", Key: "A", Text: "1"}}}
+			p := proof{before: b, after: a, intended: []Change{{Service: "a", Key: "A", Text: "1"}}}
 			if got := p.check() == nil; got != c.want {
 				t.Errorf("%s: want %v, got %v", c.reason, c.want, got)
 			}

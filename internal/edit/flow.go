@@ -128,13 +128,16 @@ func (d *document) cutFlow(entries []extent, index, end int) splice {
 	for start > 0 && d.Data[start-1] == ' ' {
 		start--
 	}
-	if d.LineStart(gone.start) == start || index == 0 {
-		start = gone.start // the indentation stays, and what stands behind the bracket
-		for end < len(d.Data) && d.Data[end] == ' ' && d.LineStart(gone.start) != start && index > 0 {
-			end++
-		}
+	switch {
+	case index == 0:
+		return splice{gone.start, end, ""} // what stands behind the bracket stays
+	case start > d.LineStart(start):
+		return splice{start, end, ""}
 	}
-	return splice{start, end, ""}
+	for start < gone.start && end < len(d.Data) && d.Data[end] == ' ' { // the indentation stays, and takes the place of these
+		end++
+	}
+	return splice{gone.start, end, ""}
 }
 
 // next is where the entry behind the one at index begins, or the collection closes.
@@ -152,7 +155,8 @@ func (d *document) alone(start, end int) bool {
 	return before == "" && (behind == "" || strings.HasPrefix(behind, "#"))
 }
 
-// lines removes the whole lines from start to end; at the end of a file without a last line break, the line break before them, unless it is to be kept.
+// lines removes the whole lines from start to end; at the end of a file without a last line break, the line break before them, unless
+// it is to be kept.
 func (d *document) lines(start, end int, keepBreak bool) splice {
 	from, to := d.LineStart(start), d.NextLine(end)
 	if d.LineEnd(end) == len(d.Data) && from > 0 && !keepBreak {

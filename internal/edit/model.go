@@ -16,12 +16,17 @@ type document struct {
 	model *model // nil: the file expands to too much
 }
 
-func newDocument(file *syntax.File) *document {
+// parse reads a file. The error is the parser's, and may hold content of the file.
+func parse(data []byte) (*document, error) {
+	file, err := syntax.Parse(data)
+	if err != nil {
+		return nil, err
+	}
 	d := &document{File: file}
 	if d.Exact() && bounded(file) {
 		d.model = newModel(file) // nil as well when that is too much
 	}
-	return d
+	return d, nil
 }
 
 // value is what a service has under a key, before interpolation.
@@ -228,7 +233,7 @@ func bounded(file *syntax.File) bool {
 		if known, found := sizes[n]; found {
 			return known
 		}
-		sizes[n] = 0 // an anchor that holds itself: the parser refuses it
+		sizes[n] = 0 // ends an anchor that holds itself
 		sum := len(n.Content)
 		for _, source := range syntax.Merged(n) {
 			sum = min(sum+size(source), maxExpansion+1)

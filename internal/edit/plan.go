@@ -286,6 +286,7 @@ func (d *document) aliasLine(n *yaml.Node) int {
 	return 0
 }
 
+// nodesTo are the nodes from one up to another that it lies in, which comes last; none when it does not.
 func nodesTo(from, to *yaml.Node) []*yaml.Node {
 	if from == to {
 		return []*yaml.Node{from}

@@ -29,7 +29,8 @@ type problem struct {
 // Environments are compared as compose reads them, aliases and merge keys followed. All else is compared as data too, but for
 // extension fields (x-…), which mean nothing to compose by themselves: they are compared as written, without the touched keys.
 func (p proof) check() *problem {
-	if p.after.model == nil || !mergeable(p.after) && mergeable(p.before) || max(len(p.before.Roots), 1) != max(len(p.after.Roots), 1) || !maps.Equal(p.before.model.tags, p.after.model.tags) {
+	readable := p.after.model != nil && (mergeable(p.after) || !mergeable(p.before))
+	if !readable || !maps.Equal(p.before.model.tags, p.after.model.tags) {
 		return &problem{data: true}
 	}
 	if stray := p.stray(); len(stray) > 0 {
@@ -101,30 +102,27 @@ type place struct {
 // placeOf is the place of a key in n, which is written down somewhere in the file.
 func (d *document) placeOf(n *yaml.Node, key string) place {
 	for i, root := range d.Roots {
-		if path, found := pathTo(root, n); found {
-			return place{document: i, path: path, key: key}
+		nodes := nodesTo(root, n)
+		if len(nodes) == 0 {
+			continue
 		}
+		slices.Reverse(nodes)
+		at := place{document: i, key: key}
+		for j, child := range nodes[1:] {
+			at.path = append(at.path, stepTo(nodes[j], child))
+		}
+		return at
 	}
 	return place{document: -1}
 }
 
-func pathTo(from, to *yaml.Node) (path []string, found bool) {
-	if from == to {
-		return nil, true
+// stepTo is what leads from a node to one of its own: a key, or an index.
+func stepTo(parent, child *yaml.Node) string {
+	i := slices.Index(parent.Content, child)
+	if parent.Kind == yaml.MappingNode {
+		return parent.Content[i-i%2].Value
 	}
-	if from == nil || from.Kind == yaml.AliasNode {
-		return nil, false
-	}
-	for i, c := range from.Content {
-		step := strconv.Itoa(i)
-		if from.Kind == yaml.MappingNode {
-			step = from.Content[i-i%2].Value
-		}
-		if rest, found := pathTo(c, to); found {
-			return append([]string{step}, rest...), true
-		}
-	}
-	return nil, false
+	return strconv.Itoa(i)
 }
 
 // node is the mapping or list at a place, or nil.

@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -22,7 +23,11 @@ type removing struct {
 // removals are the ways to take the key out: with the block where nothing is left in it, and leaving the block empty.
 func (p *planner) removals() ([]draft, *Refusal) {
 	var drafts []draft
-	for _, how := range []removing{{drop: true}, {}, {drop: true, keepBreak: true}, {keepBreak: true}} {
+	ways := []removing{{drop: true}, {}}
+	if !bytes.HasSuffix(p.Data, []byte("\n")) {
+		ways = append(ways, removing{drop: true, keepBreak: true}, removing{keepBreak: true})
+	}
+	for _, how := range ways {
 		d, ok := p.removal(how)
 		if ok {
 			drafts = append(drafts, d)
@@ -73,12 +78,11 @@ func (p *planner) removal(how removing) (draft, bool) {
 		}
 		out.touched = append(out.touched, current.placeOf(holder, p.change.Key))
 		out.data = current.spliced(step.remove(holder, index, how))
-		file, err := syntax.Parse(out.data)
+		next, err := parse(out.data)
 		if err != nil {
 			return out, true // the proof will say so
 		}
-		current = newDocument(file)
-		if current.model == nil {
+		if current = next; current.model == nil {
 			return out, false
 		}
 	}
@@ -94,7 +98,7 @@ func (p *planner) holder() (holder *yaml.Node, index int) {
 		}
 		for _, m := range syntax.Lineage(block) {
 			for i, e := range syntax.Entries(m) {
-				if e.Key.Value == p.change.Key && !syntax.IsMerge(e.Key) && e.Value.Tag != "!reset" {
+				if e.Key.Value == p.change.Key && !syntax.IsMerge(e.Key) && !isReset(e.Value) {
 					return m, i
 				}
 			}
