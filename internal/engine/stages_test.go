@@ -140,7 +140,8 @@ func (s scenario) wantAfter(t *testing.T, e *enginetest.Engine, old engine.Conta
 	if now.Label(engine.LabelReplaces) != old.ID || now.Name != old.Name {
 		t.Errorf("left is %q, which replaces %q; want the new one", now.Name, now.Label(engine.LabelReplaces))
 	}
-	if !now.Running() && !(s.oneShot && now.State.Status == container.StateExited && now.State.ExitCode == 0) {
+	ended := s.oneShot && now.State.Status == container.StateExited && now.State.ExitCode == 0
+	if !now.Running() && !ended {
 		t.Errorf("the new one is %s", now.State.Status)
 	}
 	if diff := cmp.Diff(old.HostConfig.RestartPolicy, now.HostConfig.RestartPolicy); diff != "" {
