@@ -36,6 +36,13 @@ type Replacement struct {
 	// ConfigHash is the new config-hash label; "" keeps the old one.
 	ConfigHash  string
 	Transaction string
+	// References maps the full id of a replaced container to that of its replacement, where Old lives in its namespaces or uses
+	// its volumes.
+	References map[string]string
+	// Injected are the files that are copied from Old to the replacement before the proof.
+	Injected []string
+	// StartFirst starts the replacement before Old is stopped.
+	StartFirst bool
 }
 
 // Clone is the container that equals r.Old but for its environment, its labels and its temporary name, as the given API

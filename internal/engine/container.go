@@ -30,6 +30,9 @@ func (c Container) Label(key string) string {
 // Running reports whether process 1 runs; a paused container runs, a restarting one does not.
 func (c Container) Running() bool { return c.State != nil && c.State.Running && !c.State.Restarting }
 
+// up also holds for a crash loop between two runs.
+func up(c Container) bool { return c.State != nil && (c.State.Running || c.State.Restarting) }
+
 // Healthy tells what keeps the container from being as it should be: running and, with a healthcheck, healthy. Nil: nothing. It
 // takes a crash loop between two crashes for running; [Swapper.Alive] does not.
 func Healthy(c Container) error {
