@@ -41,7 +41,7 @@ func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, erro
 		return nil, fmt.Errorf("read the host's name: %w", err)
 	}
 	for _, src := range sources {
-		src.Host, src.Alive, src.Store = host, alive, state.Store{Dir: c.StateDir}
+		src.Host, src.Alive, src.Journal = host, alive, state.Store{Dir: c.StateDir}
 		proposal, err := reconcile.Propose(ctx, src)
 		if err == nil && len(proposal.Policies) == 0 && !c.All {
 			err = c.nothingJudged(proposal)

@@ -26,6 +26,8 @@ type Executor struct {
 	Prober engine.Prober
 	// Roots are the folders in which files may be written.
 	Roots []string
+	// Files writes them. Nil: on the disk.
+	Files Files
 	// Backup is the folder into which files are copied before they are written. Empty: they are not.
 	Backup string
 	// Committer commits what was written. Nil: nobody does.
@@ -35,6 +37,27 @@ type Executor struct {
 	// Progress is told one line for each thing done or about to be done, without secrets.
 	Progress func(string)
 	Log      logr.Logger
+}
+
+// Files writes compose files, all or none, as package files does.
+type Files interface {
+	WriteAll(writes []files.Write, roots []string) ([]files.Before, error)
+	Restore(before []files.Before) error
+}
+
+type disk struct{}
+
+func (disk) WriteAll(writes []files.Write, roots []string) ([]files.Before, error) {
+	return files.WriteAll(writes, roots)
+}
+
+func (disk) Restore(before []files.Before) error { return files.Restore(before) }
+
+func (e *Executor) files() Files {
+	if e.Files == nil {
+		return disk{}
+	}
+	return e.Files
 }
 
 // Result is how a transaction ended.
@@ -205,7 +228,7 @@ func (t *transaction) close(result Result) {
 	if t.leftover {
 		t.record.Outcome = state.OutcomeLeftover
 	}
-	if err := t.src.Store.Save(t.record); err != nil {
+	if err := t.src.Journal.Save(t.record); err != nil {
 		t.Progress("the record could not be closed: " + err.Error())
 	}
 }
@@ -261,7 +284,7 @@ func (t *transaction) begin() error {
 		}
 		t.record.Containers = append(t.record.Containers, state.Container{ID: old.ID, Name: old.CleanName(), Inspect: inspect})
 	}
-	if err := t.src.Store.Save(t.record); err != nil {
+	if err := t.src.Journal.Save(t.record); err != nil {
 		return hint.Wrap(err, "say where records may be kept with --state-dir")
 	}
 	return nil

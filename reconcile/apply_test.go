@@ -290,7 +290,7 @@ func TestProposeWritesNothing(t *testing.T) {
 		if !again.ModTime().Equal(stat.ModTime()) {
 			t.Error("a look touched the file")
 		}
-		if _, err := os.Stat(w.source.Store.Dir); !os.IsNotExist(err) {
+		if _, err := os.Stat(w.stateDir); !os.IsNotExist(err) {
 			t.Error("a look made the state folder")
 		}
 	})

@@ -39,10 +39,17 @@ type Source struct {
 	// that was cut off.
 	Host  string
 	Alive func(pid int) bool
-	// Store holds the records of transactions.
-	Store state.Store
+	// Journal keeps the records of transactions.
+	Journal Journal
 	// Transaction is the one that observes; it is not held up by itself.
 	Transaction string
+}
+
+// Journal keeps the records of transactions durably, as [state.Store] does.
+type Journal interface {
+	Save(record state.Record) error
+	// Path says where a person finds a record.
+	Path(record state.Record) string
 }
 
 // Snapshot is one project as it was seen at one moment.

@@ -196,7 +196,7 @@ func blocked(src Source, snap Snapshot) []plan.Hold {
 func wayOut(src Source, snap Snapshot, l engine.Leftover) string {
 	undo := strings.Join(l.Commands, "\n")
 	if l.Transaction != "" {
-		undo += "\n" + oldContents(src.Store.Path(state.Record{Project: snap.Name, Transaction: l.Transaction}))
+		undo += "\n" + oldContents(src.Journal.Path(state.Record{Project: snap.Name, Transaction: l.Transaction}))
 	}
 	if l.Kind != engine.LeftoverKept {
 		return undo

@@ -26,7 +26,7 @@ func (t *transaction) rollback(ctx context.Context) (restored, problems []string
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}
 	if len(problems) > 0 {
-		problems = append(problems, "what was there before is recorded in "+t.src.Store.Path(t.record))
+		problems = append(problems, "what was there before is recorded in "+t.src.Journal.Path(t.record))
 	}
 	return restored, problems
 }
@@ -102,7 +102,7 @@ func (t *transaction) amend(id string, result plan.Result) {
 }
 
 func (t *transaction) undoFiles(context.Context) (restored, problems []string) {
-	restoreErr := files.Restore(t.written)
+	restoreErr := t.files().Restore(t.written)
 	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
 		outcome, tried := t.outcomes[step.ID]
 		if !tried {

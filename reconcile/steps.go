@@ -74,7 +74,7 @@ func (t *transaction) patchAll(ctx context.Context) *stepError {
 	if err := t.backUp(writes); err != nil {
 		return &stepError{object: "backup", err: err, nothing: true}
 	}
-	written, err := files.WriteAll(writes, t.Roots)
+	written, err := t.files().WriteAll(writes, t.Roots)
 	for _, step := range steps {
 		t.finish(step, began, err, "")
 	}
@@ -115,7 +115,7 @@ func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
 		return &stepError{object: step.Object, err: errors.New("its container is not in the snapshot")}
 	}
 	t.Progress(fmt.Sprintf("swapping %s, container %s; should this process die, undo it with:\n  %s",
-		step.Object, engine.ShortID(old.ID), strings.Join(append(engine.RecoveryCommands(old), oldContents(t.src.Store.Path(t.record))), "\n  ")))
+		step.Object, engine.ShortID(old.ID), strings.Join(append(engine.RecoveryCommands(old), oldContents(t.src.Journal.Path(t.record))), "\n  ")))
 	began := time.Now()
 	swapped, err := t.swapper.Swap(ctx, engine.Replacement{
 		Old: old, Image: t.proposal.Snapshot.Images[old.Image], Env: step.Swap.Env,

@@ -76,6 +76,8 @@ func (v *verifier) dispatch(ctx context.Context, c policy.Check) (string, error)
 		return v.redis(ctx, *c.Redis)
 	case c.Log != nil:
 		return v.log(ctx, *c.Log)
+	case c.HTTP != nil:
+		return v.http(ctx, *c.HTTP)
 	default:
 		return "", errors.New("this kind of check is not supported yet")
 	}
@@ -114,25 +116,34 @@ func (v *verifier) redis(ctx context.Context, c policy.RedisCheck) (string, erro
 	if c.Channel != "" && channel == "" {
 		return "", fmt.Errorf("channel: %s is empty in the container", c.Channel)
 	}
-	job, err := json.Marshal(probe.Job{Redis: &probe.RedisJob{URL: url, Channel: channel}})
-	if err != nil {
-		return "", fmt.Errorf("encode the probe's job: %w", err)
-	}
-	answer, err := v.prober.Probe(ctx, target.ID, job)
+	result, err := v.ask(ctx, target, probe.Job{Redis: &probe.RedisJob{URL: url, Channel: channel}})
 	if err != nil {
 		return "", err
-	}
-	var result probe.Result
-	if err := json.Unmarshal(answer, &result); err != nil {
-		return "", fmt.Errorf("decode the probe's answer: %w", err)
 	}
 	return judgeRedis(c, channel, result)
 }
 
-func judgeRedis(c policy.RedisCheck, channel string, result probe.Result) (string, error) {
-	if result.Error != "" {
-		return "", errors.New(result.Error)
+// ask has a probe ask from inside the target's network. What the probe itself calls an error is one.
+func (v *verifier) ask(ctx context.Context, target engine.Container, question probe.Job) (probe.Result, error) {
+	job, err := json.Marshal(question)
+	if err != nil {
+		return probe.Result{}, fmt.Errorf("encode the probe's job: %w", err)
 	}
+	answer, err := v.prober.Probe(ctx, target.ID, job)
+	if err != nil {
+		return probe.Result{}, err
+	}
+	var result probe.Result
+	if err := json.Unmarshal(answer, &result); err != nil {
+		return probe.Result{}, fmt.Errorf("decode the probe's answer: %w", err)
+	}
+	if result.Error != "" {
+		return probe.Result{}, errors.New(result.Error)
+	}
+	return result, nil
+}
+
+func judgeRedis(c policy.RedisCheck, channel string, result probe.Result) (string, error) {
 	if channel == "" {
 		return "PONG", nil
 	}
@@ -147,6 +158,29 @@ func subscribers(n int64) string {
 		return "1 subscriber"
 	}
 	return fmt.Sprintf("%d subscribers", n)
+}
+
+func (v *verifier) http(ctx context.Context, c policy.HTTPCheck) (string, error) {
+	target, err := v.target(ctx, c.Service)
+	if err != nil {
+		return "", err
+	}
+	url, err := policy.Expand(c.URL, target.Env())
+	if err != nil {
+		return "", fmt.Errorf("url: %w", err)
+	}
+	result, err := v.ask(ctx, target, probe.Job{HTTP: &probe.HTTPJob{URL: url, InsecureSkipVerify: c.InsecureSkipVerify}})
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case result.Status == c.Status:
+		return fmt.Sprintf("status %d", result.Status), nil
+	case result.Status/100 == 3:
+		return "", fmt.Errorf("status %d, want %d: redirects are not followed", result.Status, c.Status)
+	default:
+		return "", fmt.Errorf("status %d, want %d", result.Status, c.Status)
+	}
 }
 
 func (v *verifier) log(ctx context.Context, c policy.LogCheck) (string, error) {
@@ -191,6 +225,8 @@ func within(c policy.Check, fallback time.Duration) time.Duration {
 		return time.Duration(c.Redis.Within)
 	case c.Log != nil:
 		return time.Duration(c.Log.Within)
+	case c.HTTP != nil:
+		return time.Duration(c.HTTP.Within)
 	default:
 		return fallback
 	}

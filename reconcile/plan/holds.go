@@ -87,6 +87,8 @@ func unaskable(in Input, check policy.Check) string {
 		service, texts = check.Redis.Service, []string{check.Redis.URL, check.Redis.Channel}
 	case check.Log != nil:
 		service = check.Log.Service
+	case check.HTTP != nil:
+		service, texts = check.HTTP.Service, []string{check.HTTP.URL}
 	default:
 		return ""
 	}
@@ -102,8 +104,15 @@ func unaskable(in Input, check policy.Check) string {
 		env = environment(in.Containers[i].NewEnv)
 	}
 	for _, text := range texts {
-		if _, err := policy.Expand(text, env); err != nil {
+		expanded, err := policy.Expand(text, env)
+		if err != nil {
 			return err.Error()
+		}
+		if check.HTTP == nil {
+			continue
+		}
+		if problem, hint := check.HTTP.ProblemWith(expanded); problem != "" {
+			return "its URL " + problem + ": " + hint
 		}
 	}
 	return ""

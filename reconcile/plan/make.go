@@ -274,7 +274,7 @@ func Describe(c policy.Check) string {
 	case c.Exec != nil:
 		return fmt.Sprintf("exec in %s: %s", c.Exec.Service, strings.Join(c.Exec.Command, " "))
 	case c.HTTP != nil:
-		return fmt.Sprintf("http from %s", c.HTTP.Service)
+		return fmt.Sprintf("http from %s: status %d", c.HTTP.Service, c.HTTP.Status)
 	default:
 		return "nothing"
 	}
