@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -45,7 +44,7 @@ func (s Swapped) Name() string { return s.Old.CleanName() }
 
 // SwapError is a swap that failed and was undone, or was to be undone.
 type SwapError struct {
-	Stage string // create, prove, recheck, update, stop, start, wait or rename: what failed, or was not begun any more
+	Stage string // create, inject, prove, recheck, update, stop, start, wait or rename: what failed, or was not begun any more
 	Err   error
 	// UndoErr is nil when the new container is gone and the old one runs as before. One that was not touched yet is as others
 	// have left it.
@@ -62,19 +61,6 @@ func (e *SwapError) Error() string {
 }
 
 func (e *SwapError) Unwrap() error { return e.Err }
-
-// ProofError is a replacement that was made but does not equal its original; nothing was stopped.
-type ProofError struct {
-	Differences []Difference
-}
-
-func (e *ProofError) Error() string {
-	paths := make([]string, 0, len(e.Differences))
-	for _, difference := range e.Differences {
-		paths = append(paths, difference.Path)
-	}
-	return "the replacement would differ in " + strings.Join(paths, ", ")
-}
 
 // swap is one swap on its way.
 type swap struct {
@@ -95,6 +81,7 @@ func (s *Swapper) Swap(ctx context.Context, r Replacement, pace Pace) (Swapped, 
 		do   func(context.Context) error
 	}{
 		{"create", run.create},
+		{"inject", run.inject},
 		{"prove", run.prove},
 		{"recheck", run.recheck},
 		{"update", run.update},
@@ -116,7 +103,11 @@ func (s *Swapper) Swap(ctx context.Context, r Replacement, pace Pace) (Swapped, 
 }
 
 func (s *swap) create(ctx context.Context) error {
-	spec, err := Clone(s.replacement, s.APIVersion)
+	sources, err := s.volumeSources(ctx)
+	if err != nil {
+		return err
+	}
+	spec, err := Clone(s.replacement, s.APIVersion, sources...)
 	if err != nil {
 		return err
 	}
@@ -147,7 +138,7 @@ func (s *swap) recheck(ctx context.Context) error {
 	if now.Name != old.Name {
 		return fmt.Errorf("container %q is now called %q", old.CleanName(), now.CleanName())
 	}
-	if !now.Running() || now.State.Paused {
+	if now.State == nil || !now.State.Running || now.State.Paused { // one that crashes in a loop runs, or is about to
 		return fmt.Errorf("container %q is %s", old.CleanName(), now.State.Status)
 	}
 	return nil
@@ -306,7 +297,7 @@ func (s *Swapper) restart(ctx context.Context, swapped *Swapped) error {
 		}
 		swapped.Restarted = true
 	}
-	if old.RestartCount > 0 {
+	if old.RestartCount > 0 || old.State != nil && old.State.Restarting {
 		return nil
 	}
 	return s.wait(ctx, old.ID, waitFor{pace: swapped.Pace, health: healthOf(old) == container.Healthy})
