@@ -8,10 +8,13 @@ import (
 	"github.com/moby/moby/api/types/container"
 )
 
+// shortIDLength is the number of characters people know a container by.
+const shortIDLength = 12
+
 // ShortID is the 12 characters people know a container by.
 func ShortID(id string) string {
-	if len(id) > 12 {
-		return id[:12]
+	if len(id) > shortIDLength {
+		return id[:shortIDLength]
 	}
 	return id
 }

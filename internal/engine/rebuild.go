@@ -19,9 +19,9 @@ const (
 // BackName is what a container that is rebuilt in an undo is called until it runs.
 func BackName(name string) string { return name + backSuffix }
 
-// moved reports whether the container lives on one that is gone and has another in its place.
-func (s Swapped) moved(c Container) bool {
-	return slices.ContainsFunc(references(c), func(id string) bool { return s.Moved[id] != "" })
+// refersToAny reports whether the container lives in namespaces of one of the others, or uses their volumes.
+func refersToAny(c Container, others map[string]string) bool {
+	return slices.ContainsFunc(references(c), func(id string) bool { return others[id] != "" })
 }
 
 // rebuild makes a container that equals the old one and puts it in the place of what the swap has left. The new container is
@@ -38,7 +38,7 @@ func (s *Swapper) rebuild(ctx context.Context, swapped *Swapped, left []Containe
 		return err
 	}
 	if len(rebuilt) == 0 {
-		made, err := s.makeAgain(ctx, *swapped)
+		made, err := s.makeAgain(ctx, *swapped, left)
 		if err != nil {
 			return err
 		}
@@ -73,8 +73,9 @@ func rebuiltFor(c Container, swapped Swapped) bool {
 	return c.Label(LabelReplaces) == swapped.Old.ID && c.Label(LabelTransaction) == swapped.Transaction+undoSuffix
 }
 
-// makeAgain creates the old container once more and proves that it equals what was recorded of it.
-func (s *Swapper) makeAgain(ctx context.Context, swapped Swapped) (Container, error) {
+// makeAgain creates the old container once more and proves that it equals what was recorded of it. The files that docker compose
+// has put into it are in what the swap has left.
+func (s *Swapper) makeAgain(ctx context.Context, swapped Swapped, left []Container) (Container, error) {
 	old := swapped.Old
 	image, err := s.Reader.Image(ctx, old.Image)
 	if err != nil {
@@ -82,9 +83,13 @@ func (s *Swapper) makeAgain(ctx context.Context, swapped Swapped) (Container, er
 	}
 	r := Replacement{
 		Old: old, Image: image, Env: old.Config.Env, Transaction: swapped.Transaction + undoSuffix, References: swapped.Moved,
+		Injected: swapped.Injected,
 	}
 	run := &swap{Swapper: s, replacement: r, name: BackName(swapped.Name()), swapped: Swapped{Old: old}}
-	for _, stage := range []func(context.Context) error{run.create, run.prove} {
+	if len(left) > 0 {
+		run.source = left[0].ID
+	}
+	for _, stage := range []func(context.Context) error{run.create, run.inject, run.prove} {
 		err := stage(ctx)
 		if err != nil && run.swapped.NewID != "" {
 			err = errors.Join(err, s.discard(ctx, run.swapped.NewID))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -54,7 +53,7 @@ func (s Swapped) Name() string { return s.Old.CleanName() }
 
 // SwapError is a swap that failed and was undone, or was to be undone.
 type SwapError struct {
-	Stage string // create, prove, recheck, record, update, stop, start, wait or rename: what failed, or was not begun any more
+	Stage string // create, inject, prove, recheck, record, update, stop, start, wait or rename: what failed, or was not begun any more
 	Err   error
 	// UndoErr is nil when the new container is gone and the old one runs as before. One that was not touched yet is as others
 	// have left it.
@@ -72,24 +71,12 @@ func (e *SwapError) Error() string {
 
 func (e *SwapError) Unwrap() error { return e.Err }
 
-// ProofError is a replacement that was made but does not equal its original; nothing was stopped.
-type ProofError struct {
-	Differences []Difference
-}
-
-func (e *ProofError) Error() string {
-	paths := make([]string, 0, len(e.Differences))
-	for _, difference := range e.Differences {
-		paths = append(paths, difference.Path)
-	}
-	return "the replacement would differ in " + strings.Join(paths, ", ")
-}
-
 // swap is one swap on its way.
 type swap struct {
 	*Swapper
 	replacement Replacement
 	name        string // what the replacement is called until it has proved itself
+	source      string // id of the container that has the injected files
 	swapped     Swapped
 }
 
@@ -99,7 +86,7 @@ type swap struct {
 // A canceled ctx ends a wait, and a swap between two stages, but never a write: the engine would go on with it unseen. When
 // the undo failed as well, it can be tried again with the Swapped that is returned beside the error.
 func (s *Swapper) Swap(ctx context.Context, r Replacement, pace Pace) (Swapped, error) {
-	run := &swap{Swapper: s, replacement: r, name: TempName(r.Old.CleanName()), swapped: Swapped{
+	run := &swap{Swapper: s, replacement: r, name: TempName(r.Old.CleanName()), source: r.Old.ID, swapped: Swapped{
 		Old: r.Old, Transaction: r.Transaction, Pace: pace, Injected: r.Injected,
 	}}
 	for _, stage := range run.stages() {
@@ -125,12 +112,18 @@ func (s *swap) stages() []stage {
 	if s.replacement.StartFirst {
 		change = []stage{start, wait, stop}
 	}
-	prepare := []stage{{"create", s.create}, {"prove", s.prove}, {"recheck", s.recheck}, {"record", s.record}, {"update", s.update}}
+	prepare := []stage{
+		{"create", s.create}, {"inject", s.inject}, {"prove", s.prove}, {"recheck", s.recheck}, {"record", s.record}, {"update", s.update},
+	}
 	return slices.Concat(prepare, change, []stage{{"rename", s.rename}})
 }
 
 func (s *swap) create(ctx context.Context) error {
-	spec, err := Clone(s.replacement, s.APIVersion)
+	sources, err := s.volumeSources(ctx)
+	if err != nil {
+		return err
+	}
+	spec, err := Clone(s.replacement, s.APIVersion, sources...)
 	if err != nil {
 		return err
 	}
@@ -152,11 +145,15 @@ func (s *swap) prove(ctx context.Context) error {
 	return nil
 }
 
-func (s *swap) recheck(ctx context.Context) error { return s.Swapper.recheck(ctx, s.swapped.Old) }
+// recheck looks once more before the first stop: somebody else may have been at the container since it was observed. What it
+// lives in may have been stopped for the swap before: then it may have ended for that.
+func (s *swap) recheck(ctx context.Context) error {
+	orphaned := refersToAny(s.swapped.Old, s.replacement.References)
+	return s.Swapper.recheck(ctx, s.swapped.Old, func(now Container) bool { return up(now) || orphaned })
+}
 
-// recheck looks once more before the first stop: somebody else may have been at the container since it was observed. One that
-// keeps crashing is there all the same.
-func (s *Swapper) recheck(ctx context.Context, old Container) error {
+// recheck takes a container that keeps crashing for one that is there all the same.
+func (s *Swapper) recheck(ctx context.Context, old Container, fit func(Container) bool) error {
 	now, err := s.Reader.Inspect(ctx, old.ID)
 	if err != nil {
 		return err
@@ -164,8 +161,8 @@ func (s *Swapper) recheck(ctx context.Context, old Container) error {
 	if now.Name != old.Name {
 		return fmt.Errorf("container %q is now called %q", old.CleanName(), now.CleanName())
 	}
-	if !up(now) || now.State.Paused {
-		return fmt.Errorf("container %q is %s", old.CleanName(), now.State.Status)
+	if now.State == nil || now.State.Paused || !fit(now) {
+		return fmt.Errorf("container %q is %s", old.CleanName(), condition(now))
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ func TestSwapStopsNothingUnproven(t *testing.T) {
 		if _, ok := errors.AsType[*engine.ProofError](err); !ok {
 			t.Fatalf("got %v, want a ProofError", err)
 		}
-		const want = "prove: the replacement would differ in Config.User"
+		const want = `prove: the replacement would differ in Config.User: "" -> "root"`
 		if err.Error() != want {
 			t.Errorf("got %q, want %q", err, want)
 		}

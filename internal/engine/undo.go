@@ -99,7 +99,7 @@ func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
 		return s.rebuild(ctx, swapped, replacements)
 	case err != nil:
 		return err
-	case swapped.moved(old):
+	case refersToAny(old, swapped.Moved):
 		return s.rebuild(ctx, swapped, append(replacements, old))
 	}
 	if err := s.claim(ctx, *swapped, ErrConflict, append(replacements, old)); err != nil {

@@ -129,11 +129,11 @@ func healthOf(c Container) container.HealthStatus {
 
 // condition is a container's state in one word.
 func condition(c Container) string {
-	if health := healthOf(c); health != "" {
-		return string(health)
-	}
 	if c.State == nil {
 		return "in an unknown state"
+	}
+	if health := healthOf(c); health != "" && c.Running() {
+		return string(health)
 	}
 	return string(c.State.Status)
 }
