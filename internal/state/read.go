@@ -36,7 +36,7 @@ func (s Store) Projects() ([]string, error) {
 // List gives the records of a project, the newest last. A record that cannot be read does not hide the others: those that can are
 // returned together with an error that names the file of each one that cannot. A project that nothing is known of has no records.
 func (s Store) List(project string) ([]Record, error) {
-	if err := checkName("project", project); err != nil {
+	if err := CheckProject(project); err != nil {
 		return nil, err
 	}
 	entries, err := readFolder(s.folder(project))
@@ -65,7 +65,7 @@ func (s Store) List(project string) ([]Record, error) {
 
 // Load reads one record. The error names its file and quotes nothing of it; it wraps [fs.ErrNotExist] when there is none.
 func (s Store) Load(project, transaction string) (Record, error) {
-	if err := errors.Join(checkName("project", project), checkName("transaction", transaction)); err != nil {
+	if err := errors.Join(CheckProject(project), checkName("transaction", transaction)); err != nil {
 		return Record{}, err
 	}
 	path := s.Path(Record{Project: project, Transaction: transaction})
@@ -81,7 +81,7 @@ func (s Store) Load(project, transaction string) (Record, error) {
 
 // Clean removes what killed writes have left in a project's folder. Nothing may write to it meanwhile.
 func (s Store) Clean(project string) error {
-	if err := checkName("project", project); err != nil {
+	if err := CheckProject(project); err != nil {
 		return err
 	}
 	entries, err := readFolder(s.folder(project))

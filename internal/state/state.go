@@ -113,7 +113,7 @@ func (s Store) projects() string { return filepath.Join(s.Dir, "projects") }
 
 // Save writes the record durably: after a crash the file is there whole, as it was or as it is now.
 func (s Store) Save(r Record) error {
-	if err := errors.Join(checkName("project", r.Project), checkName("transaction", r.Transaction)); err != nil {
+	if err := errors.Join(CheckProject(r.Project), checkName("transaction", r.Transaction)); err != nil {
 		return err
 	}
 	if err := write(s.Path(r), r); err != nil {
@@ -149,6 +149,9 @@ func syncFolder(folder string) error {
 	}
 	return errors.Join(err, f.Close())
 }
+
+// CheckProject refuses a name that no project can have here.
+func CheckProject(name string) error { return checkName("project", name) }
 
 // checkName refuses what would lead out of the store's folder. Names are compose's and Composure's own; a record is read by the
 // name that somebody typed.

@@ -20,7 +20,7 @@ type Suspension struct {
 
 // Suspend marks a project, durably. It replaces an earlier mark.
 func (s Store) Suspend(project string, mark Suspension) error {
-	if err := checkName("project", project); err != nil {
+	if err := CheckProject(project); err != nil {
 		return err
 	}
 	if err := write(s.mark(project), mark); err != nil {
@@ -31,7 +31,7 @@ func (s Store) Suspend(project string, mark Suspension) error {
 
 // Suspension gives the mark of a project, nil when it has none. A mark that cannot be read is an error, and a mark all the same.
 func (s Store) Suspension(project string) (*Suspension, error) {
-	if err := checkName("project", project); err != nil {
+	if err := CheckProject(project); err != nil {
 		return nil, err
 	}
 	var mark Suspension
@@ -47,7 +47,7 @@ func (s Store) Suspension(project string) (*Suspension, error) {
 
 // Resume takes the mark away, durably. A project without one is left as it is.
 func (s Store) Resume(project string) error {
-	if err := checkName("project", project); err != nil {
+	if err := CheckProject(project); err != nil {
 		return err
 	}
 	err := os.Remove(s.mark(project))
