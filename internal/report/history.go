@@ -120,6 +120,7 @@ func outcomeOf(r state.Record) string {
 
 // HistoryText writes h for people, the newest transaction first.
 func HistoryText(w io.Writer, h History, options TextOptions) error {
+	options.Width = min(options.Width, tableWidth)
 	p := historyPrinter{printer: &printer{w: bufio.NewWriter(w), TextOptions: options}, history: h}
 	if len(h.Projects) == 0 {
 		p.text("", "nothing is recorded in "+h.Store)
@@ -137,6 +138,9 @@ type historyPrinter struct {
 	*printer
 	history History
 }
+
+// tableWidth is enough for every column, and no wider than what people paste into a report.
+const tableWidth = 80
 
 // Times are UTC and without seconds, which the transaction's id has.
 const (

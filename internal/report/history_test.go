@@ -73,7 +73,7 @@ project shop
     commit      0123456789abcdef0123456789abcdef01234567
 `
 	var got bytes.Buffer
-	if err := HistoryText(&got, pastOf(), TextOptions{Width: 80}); err != nil {
+	if err := HistoryText(&got, pastOf(), TextOptions{Width: 200}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got.String()); diff != "" {
