@@ -29,7 +29,13 @@ type verifier struct {
 	redactor *redact.Redactor
 	targets  map[string]string // the container to ask, by service
 	patience time.Duration     // how long the healthy check may take, beyond healthyWithin
-	watched  map[string]int    // containers that the healthy check looks at, and how often each may have been restarted
+	watched  map[string]watch  // containers that the healthy check looks at, by id
+}
+
+// watch is what a container may have done and be healthy all the same.
+type watch struct {
+	restarts int  // so often it may have restarted by itself
+	oneShot  bool // it may have ended with exit code 0
 }
 
 // wait tries a check until it passes or its time is up. The last failure is the one that is told.
@@ -89,12 +95,16 @@ func (v *verifier) healthy(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		may := v.watched[id]
+		if may.oneShot && engine.Succeeded(c) {
+			continue
+		}
 		if err := engine.Healthy(c); err != nil {
 			return "", fmt.Errorf("container %s: %w", c.CleanName(), err)
 		}
 		// One that crashes is caught running now and then.
-		if c.RestartCount > v.watched[id] {
-			return "", fmt.Errorf("container %s was restarted %d times", c.CleanName(), c.RestartCount-v.watched[id])
+		if c.RestartCount > may.restarts {
+			return "", fmt.Errorf("container %s was restarted %d times", c.CleanName(), c.RestartCount-may.restarts)
 		}
 	}
 	return fmt.Sprintf("%d of %d containers", len(v.watched), len(v.watched)), nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -105,7 +106,8 @@ func (f *applyFlags) tell(in invocation, result report.Report, err error) error 
 	if err != nil && len(result.Projects) == 0 {
 		return err
 	}
-	if f.declined && f.format == formatText {
+	something := slices.ContainsFunc(result.Projects, func(p report.Project) bool { return len(p.Recovered) > 0 })
+	if f.declined && !something && f.format == formatText {
 		if _, err := fmt.Fprintln(in.stdout, "declined: nothing was changed"); delivered(err) != nil {
 			return err
 		}

@@ -19,8 +19,17 @@ type ReplaceQuestion struct {
 	ImageEnv map[string]string
 	// Hash and Version are its labels com.docker.compose.config-hash and .version.
 	Hash, Version string
+	// Shared is how the container refers to others, and AfterShared how its successor will; nil: the same.
+	Shared      Shared
+	AfterShared *Shared
 	// After is the project as it is to be; nil: the project asked.
 	After *Project
+}
+
+// Shared is what compose hashes in the place of references to other containers, as the container itself has it.
+type Shared struct {
+	Network, Pid, Ipc string   // "container:" and a full id, or empty
+	VolumesFrom       []string // full ids
 }
 
 // Replacement is what compose itself would create the successor of a container with.

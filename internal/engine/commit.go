@@ -33,7 +33,7 @@ func alive(c Container, swapped Swapped) error {
 		return errors.New("it has restarted by itself")
 	case c.State != nil && c.State.Paused:
 		return errors.New("it is paused")
-	case swapped.Pace.OneShot && succeeded(c):
+	case swapped.Pace.OneShot && Succeeded(c):
 		return nil
 	}
 	return Healthy(c)
@@ -97,7 +97,7 @@ func (s *Swapper) settleOn(ctx context.Context, c Container, others []Container,
 			return err
 		}
 	}
-	if swapped.Pace.OneShot && succeeded(c) {
+	if swapped.Pace.OneShot && Succeeded(c) {
 		return nil
 	}
 	if err := s.Writer.Start(ctx, c.ID); err != nil {
@@ -106,7 +106,7 @@ func (s *Swapper) settleOn(ctx context.Context, c Container, others []Container,
 	return s.wait(ctx, c.ID, waitFor{pace: swapped.Pace, limit: swapped.Pace.Limit(c), health: true})
 }
 
-// succeeded holds for a container that has ended by itself as a one-shot should.
-func succeeded(c Container) bool {
+// Succeeded holds for a container that has ended as a one-shot should, with exit code 0.
+func Succeeded(c Container) bool {
 	return c.State != nil && c.State.Status == container.StateExited && c.State.ExitCode == 0
 }

@@ -22,6 +22,14 @@ func (s *Swapper) Restart(ctx context.Context, c Container, pace Pace) error {
 	return s.wait(ctx, c.ID, waitFor{pace: pace, limit: pace.Limit(c), health: true})
 }
 
+// RestartAgain restarts a container that an earlier restart was cut off at, or failed with: it may be running, ending, or stopped.
+func (s *Swapper) RestartAgain(ctx context.Context, c Container, pace Pace) error {
+	if err := s.stopAndStart(ctx, c); err != nil {
+		return err
+	}
+	return s.wait(ctx, c.ID, waitFor{pace: pace, limit: pace.Limit(c), health: true})
+}
+
 func (s *Swapper) stopAndStart(ctx context.Context, c Container) error {
 	return write(ctx, grace(c), func(ctx context.Context) error {
 		if err := s.Writer.Stop(ctx, c.ID); err != nil {

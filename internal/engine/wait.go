@@ -105,7 +105,7 @@ func (w waitFor) reached(c Container, watched time.Duration) (bool, error) {
 		return false, fmt.Errorf("container %q has no state", c.CleanName())
 	case c.State.Restarting || c.RestartCount > 0:
 		return false, fmt.Errorf("container %q restarts after exit code %d", c.CleanName(), c.State.ExitCode)
-	case w.pace.OneShot && succeeded(c):
+	case w.pace.OneShot && Succeeded(c):
 		return true, nil
 	case !c.State.Running:
 		return false, fmt.Errorf("container %q exited with code %d", c.CleanName(), c.State.ExitCode)

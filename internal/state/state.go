@@ -54,6 +54,7 @@ type Record struct {
 	Commit      string          `json:"commit,omitempty"` // the hash of the git commit of the files
 	Files       []FileImage     `json:"files,omitempty"`
 	Containers  []Container     `json:"containers,omitempty"`
+	Restarts    []Container     `json:"restarts,omitempty"` // what is restarted because of them
 }
 
 // FileImage is one file before and after. A created one was nothing before.
@@ -63,6 +64,7 @@ type FileImage struct {
 	DigestBefore string `json:"digestBefore"`
 	DigestAfter  string `json:"digestAfter"`
 	Before       []byte `json:"before"`
+	After        []byte `json:"after,omitempty"`
 }
 
 // Container is the inspect of a container that is about to be replaced, and how far that has come.
@@ -74,6 +76,7 @@ type Container struct {
 	Replacement string          `json:"replacement,omitempty"` // id of the new container; empty: not created yet
 	Stopping    bool            `json:"stopping,omitempty"`    // set before the old container is asked to stop
 	Pace        Pace            `json:"pace,omitzero"`
+	Injected    []string        `json:"injected,omitempty"` // files that are copied into it
 	Inspect     json.RawMessage `json:"inspect"`
 }
 
