@@ -26,12 +26,6 @@ type ReplaceQuestion struct {
 	After *Project
 }
 
-// Shared is what compose hashes in the place of references to other containers, as the container itself has it.
-type Shared struct {
-	Network, Pid, Ipc string   // "container:" and a full id, or empty
-	VolumesFrom       []string // full ids
-}
-
 // Replacement is what compose itself would create the successor of a container with.
 type Replacement struct {
 	Env  []string // Config.Env, sorted; a bare KEY has no =
@@ -65,7 +59,11 @@ func (p *Project) Replace(q ReplaceQuestion) (Replacement, error) {
 	if flavor&(FlavorNull|FlavorDeploy) != 0 && after.resolvesOtherwise(q) {
 		return Replacement{}, &Unprovable{q.Service, "compose " + q.Version + " resolves its environment otherwise than this release"}
 	}
-	hash, err := after.Hash(q.Service, flavor)
+	then := q.Shared
+	if q.AfterShared != nil {
+		then = *q.AfterShared
+	}
+	hash, err := after.hashShared(q.Service, flavor, then)
 	if err != nil {
 		return Replacement{}, err
 	}
@@ -91,7 +89,7 @@ func (p *Project) prove(q ReplaceQuestion) (declared map[string]*string, flavor 
 	if !ok {
 		return nil, 0, unprovable(fmt.Sprintf("compose version %q is not known", q.Version))
 	}
-	e, err := newEncoding(config)
+	e, err := newEncoding(q.Shared.resolve(config))
 	if err != nil {
 		return nil, 0, err
 	}
