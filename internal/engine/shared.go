@@ -53,6 +53,18 @@ func shareNamespaces(host *container.HostConfig, r Replacement) {
 	}
 }
 
+// isBereft holds for a container that shares a namespace with one that was replaced. It may have ended for that: processes end
+// with process 1 of their namespace, and nothing can be started in one that is gone.
+func (r Replacement) isBereft() bool {
+	host := r.Old.HostConfig
+	for _, mode := range []string{string(host.NetworkMode), string(host.PidMode), string(host.IpcMode)} {
+		if r.followMode(mode) != mode {
+			return true
+		}
+	}
+	return false
+}
+
 // volumeSources are the containers whose volumes the replacement inherits.
 func (s *swap) volumeSources(ctx context.Context) ([]Container, error) {
 	if s.replacement.Old.HostConfig == nil {

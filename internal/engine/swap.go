@@ -138,7 +138,7 @@ func (s *swap) recheck(ctx context.Context) error {
 	if now.Name != old.Name {
 		return fmt.Errorf("container %q is now called %q", old.CleanName(), now.CleanName())
 	}
-	if now.State == nil || !now.State.Running || now.State.Paused { // one that crashes in a loop runs, or is about to
+	if isUp := now.State.Running || s.replacement.isBereft(); !isUp || now.State.Paused { // a crash loop counts as running
 		return fmt.Errorf("container %q is %s", old.CleanName(), now.State.Status)
 	}
 	return nil
