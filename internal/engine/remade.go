@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -21,33 +20,24 @@ func Remade(old, now Container, references map[string]string) []Difference {
 	}
 	p := &proof{
 		old: old, new: now, replacement: Replacement{Old: old, Env: old.Config.Env, References: references},
-		allowances: slices.Concat(makersLabels(), allowances()),
+		allowances: slices.Concat(remakersAllowances(), allowances()),
 	}
 	p.compare(nil, oldTree, nowTree)
 	return p.differences
 }
 
-// makersLabels are the labels that say nothing of how a container runs.
-func makersLabels() []allowance {
-	const maker = "another release of docker compose, or Composure, may have made the first one"
-	list := []allowance{
-		{path: "Config/Labels/" + labelDependsOn, cause: "docker compose lists them in any order", accepts: sameParts},
-	}
-	for _, label := range []string{LabelConfigHash, LabelVersion, LabelReplace, LabelTransaction, LabelReplaces} {
+// remakersAllowances are what else may differ: labels that say nothing of how a container runs, and what is not its own.
+func remakersAllowances() []allowance {
+	const maker = "another release of docker compose, or Composure, may have made the first one; with --no-deps no dependency is noted"
+	list := []allowance{{path: "Config/Hostname", cause: "that of the container whose network is shared", accepts: hostnameOfOther}}
+	for _, label := range []string{LabelConfigHash, LabelDependsOn, LabelVersion, LabelReplace, LabelTransaction, LabelReplaces} {
 		list = append(list, allowance{path: "Config/Labels/" + label, cause: maker})
 	}
 	return list
 }
 
-// labelDependsOn lists SERVICE:CONDITION:RESTART.
-const labelDependsOn = "com.docker.compose.depends_on"
-
-func sameParts(_ *proof, _ []string, old, new any) bool {
-	parts := func(value any) []string {
-		text, _ := value.(string)
-		return sortedSet(strings.Split(text, ","))
-	}
-	return slices.Equal(parts(old), parts(new))
+func hostnameOfOther(p *proof, path []string, old, new any) bool {
+	return p.sharesNetwork() || defaultHostname(p, path, old, new)
 }
 
 // Await waits until a container that somebody else has just started is as it should be. An error is a *[SwapError] without an undo.
