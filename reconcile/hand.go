@@ -151,7 +151,7 @@ func (t *transaction) allMade(ctx context.Context) *stepError {
 		for _, h := range step.Compose.Containers {
 			id := cmp.Or(t.ids[h.ContainerID], h.ContainerID)
 			c, err := look(ctx, t.src.Reader, id)
-			if err == nil && !(h.OneShot && engine.Succeeded(c)) {
+			if ended := h.OneShot && engine.Succeeded(c); err == nil && !ended {
 				err = engine.Healthy(c)
 			}
 			if err == nil && c.RestartCount > t.verify.watched[id].restarts {
