@@ -268,3 +268,26 @@ func TestRecoveryOfWhatWasHandedOverEnds(t *testing.T) {
 		w.wantClosed()
 	})
 }
+
+// A machine that goes down takes docker compose with it: what that leaves halfway is put in order too, and holds nobody up.
+func TestWhatDockerComposeLeftHalfwayHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newHandWorld(t, handPolicy)
+		dead := false
+		w.executor.Composer = mortalComposer{c, &dead, false}
+		w.executor.Writer = &faultyWriter{Writer: w.engine, fail: func(int, string, string) (bool, bool) { return dead, false }}
+		w.executor.Files, w.source.Journal = mortalFiles{&dead}, mortalJournal{w.source.Journal, &dead}
+		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		old := w.inspect("shop-app-1")
+		_, err := w.engine.AddService(t.Context(), enginetest.Service{Project: "shop", Name: "app", Image: "shop:2", Edit: func(spec *engine.Spec) {
+			spec.Name = engine.ShortID(old.ID) + "_shop-app-1"
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.reborn()
+		if p := w.propose().Plan; !Recovers(p) {
+			t.Errorf("planned %+v", p)
+		}
+	})
+}
