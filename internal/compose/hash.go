@@ -30,17 +30,10 @@ func rootOrder() []string {
 	}
 }
 
-// Hash is the com.docker.compose.config-hash that a compose of this flavor writes for the service.
+// Hash is the com.docker.compose.config-hash that a compose of this flavor writes for the service. Of one that refers to other
+// containers it is [Project.HashShared].
 func (p *Project) Hash(service string, flavor Flavor) (string, error) {
-	config, ok := p.configs[service]
-	if !ok {
-		return "", fmt.Errorf("hash service %q: not in the project, or its environment does not resolve", service)
-	}
-	e, err := newEncoding(config)
-	if err != nil {
-		return "", err
-	}
-	return e.hash(flavor), nil
+	return p.HashShared(service, flavor, Shared{})
 }
 
 // field is one key of the hashed object. A nil value is left out.

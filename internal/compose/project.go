@@ -163,6 +163,15 @@ type Service struct {
 	EditHeld string
 	// SwapHeld says why its containers cannot be swapped ("hooks are not supported yet"), or is empty.
 	SwapHeld string
+	// Injected are the absolute paths, sorted, of the files that compose copies into the containers before it starts them: configs
+	// and secrets that are no files of the host. What was empty at that time compose has not copied.
+	Injected []string
+	// Shares are the services, sorted, whose namespaces or volumes (volumes_from) its containers use.
+	Shares []string
+	// RestartsWith are the services, sorted, which its depends_on has it restarted with (restart: true). What compose-go adds for
+	// links and shared namespaces is not among them.
+	RestartsWith []string
+	OneShot      bool // another service waits for it to complete successfully
 }
 
 // Winner is the setting that gives the variable its value; ok is false when none does.

@@ -19,6 +19,9 @@ type ReplaceQuestion struct {
 	ImageEnv map[string]string
 	// Hash and Version are its labels com.docker.compose.config-hash and .version.
 	Hash, Version string
+	// Shared is what the container refers to, AfterShared what its successor does; nil: the same.
+	Shared      Shared
+	AfterShared *Shared
 	// After is the project as it is to be; nil: the project asked.
 	After *Project
 }
@@ -56,7 +59,11 @@ func (p *Project) Replace(q ReplaceQuestion) (Replacement, error) {
 	if flavor&(FlavorNull|FlavorDeploy) != 0 && after.resolvesOtherwise(q) {
 		return Replacement{}, &Unprovable{q.Service, "compose " + q.Version + " resolves its environment otherwise than this release"}
 	}
-	hash, err := after.Hash(q.Service, flavor)
+	shared := q.Shared
+	if q.AfterShared != nil {
+		shared = *q.AfterShared
+	}
+	hash, err := after.HashShared(q.Service, flavor, shared)
 	if err != nil {
 		return Replacement{}, err
 	}
@@ -81,6 +88,10 @@ func (p *Project) prove(q ReplaceQuestion) (declared map[string]*string, flavor 
 	flavor, ok = FlavorOf(q.Version)
 	if !ok {
 		return nil, 0, unprovable(fmt.Sprintf("compose version %q is not known", q.Version))
+	}
+	config, ok = refer(config, q.Shared)
+	if !ok {
+		return nil, 0, unprovable("it does not refer to the containers that the files have it refer to")
 	}
 	e, err := newEncoding(config)
 	if err != nil {
