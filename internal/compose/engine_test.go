@@ -90,6 +90,7 @@ type engine struct {
 	project, image string
 	compose        string
 	dir            string
+	files          []string // -f and a file, each
 	imageEnv       map[string]string
 	volumes        []string // an up that recreates leaves anonymous ones behind
 }
@@ -142,7 +143,7 @@ func (e *engine) importImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		e.run(t, nil, "--profile", "*", "down", "--volumes", "--timeout", "0", "--rmi", "all")
+		e.run(t, []string{"FROM_SHELL=shell"}, "--profile", "*", "down", "--volumes", "--timeout", "0", "--rmi", "all")
 		for _, name := range e.volumes {
 			_, _ = e.client.VolumeRemove(context.WithoutCancel(t.Context()), name, client.VolumeRemoveOptions{})
 		}
@@ -176,15 +177,18 @@ func pause(t *testing.T) io.Reader {
 	return &archive
 }
 
-func (e *engine) run(t *testing.T, env []string, args ...string) {
+// run returns what compose prints.
+func (e *engine) run(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	// The test's own context is over when the clean-up runs.
-	cmd := exec.Command(e.compose, append([]string{"-p", e.project}, args...)...)
+	cmd := exec.Command(e.compose, slices.Concat([]string{"-p", e.project}, e.files, args)...)
 	cmd.Dir = e.dir
 	cmd.Env = append([]string{"HOME=/home/user", "PATH=" + os.Getenv("PATH"), "DOCKER_HOST=" + os.Getenv("DOCKER_HOST"), "DOCKER_CONFIG=" + filepath.Join(e.dir, "docker")}, env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("compose %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 func (e *engine) load(t *testing.T) *Project {

@@ -20,7 +20,7 @@ func goldenVersions() []string {
 // others what it has in their place.
 type written struct {
 	Hash   string
-	Shared Shared
+	Shared Shared `json:",omitzero"`
 }
 
 // golden are the containers that compose made of testdata/golden.txtar; TestEngineGolden does, told to -update.
