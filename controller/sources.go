@@ -27,6 +27,10 @@ type item struct {
 	source   reconcile.Source
 	proposal reconcile.Proposal
 	err      error
+	// recovered says what was put in order, after a transaction that had been cut off, before proposal was made; stuck is how far
+	// that came when it could not be.
+	recovered []string
+	stuck     *reconcile.Applied
 }
 
 // propose observes and plans each project. With --all a project that cannot be read does not keep the others from being judged.
@@ -41,7 +45,7 @@ func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, erro
 		return nil, fmt.Errorf("read the host's name: %w", err)
 	}
 	for _, src := range sources {
-		src.Host, src.Alive, src.Store = host, alive, state.Store{Dir: c.StateDir}
+		src.Host, src.Alive, src.Journal = host, alive, state.Store{Dir: c.StateDir}
 		proposal, err := reconcile.Propose(ctx, src)
 		if err == nil && len(proposal.Policies) == 0 && !c.All {
 			err = c.nothingJudged(proposal)
@@ -49,7 +53,7 @@ func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, erro
 		if err != nil && (!c.All || ctx.Err() != nil) {
 			return nil, err
 		}
-		items = append(items, item{src, proposal, err})
+		items = append(items, item{source: src, proposal: proposal, err: err})
 	}
 	return items, nil
 }

@@ -119,15 +119,12 @@ func (c *claim) unsupported() string {
 
 // Unsupported says which part of a swap this release cannot carry out: its strategy, or one of the checks after it. Empty: none.
 func Unsupported(strategy Strategy, checks []Check) string {
-	if strategy == StrategyStartFirst || strategy == StrategyCompose {
+	if strategy == StrategyCompose {
 		return fmt.Sprintf("rollout.strategy %s is not supported yet", strategy)
 	}
 	for _, check := range checks {
 		if check.Exec != nil {
 			return "verify exec is not supported yet"
-		}
-		if check.HTTP != nil {
-			return "verify http is not supported yet"
 		}
 	}
 	return ""

@@ -127,6 +127,8 @@ type Rollout struct {
 	Strategy  Strategy `json:"strategy,omitempty"`
 	StableFor Duration `json:"stableFor,omitempty"` // default 3s: how long a container without a healthcheck must stay up
 	Timeout   Duration `json:"timeout,omitempty"`   // default 90s: for one container to become healthy or stable
+	// Force lets the old and the new container run side by side with StartFirst although the service has writable volumes.
+	Force bool `json:"force,omitempty"`
 }
 
 // Strategy is how a container is replaced.
@@ -176,12 +178,15 @@ type ExecCheck struct {
 	Timeout Duration `json:"timeout,omitempty"`
 }
 
-// HTTPCheck fetches URL from inside the network namespace of the service's container.
+// HTTPCheck fetches URL from inside the network namespace of the service's container. URL may hold $(NAME), which stands for
+// that container's variable NAME. Redirects are not followed: their own status is the one that counts.
 type HTTPCheck struct {
-	Service string   `json:"service"`
-	URL     string   `json:"url"`
-	Status  int      `json:"status,omitempty"`
-	Within  Duration `json:"within,omitempty"`
+	Service string `json:"service"`
+	URL     string `json:"url"`
+	Status  int    `json:"status,omitempty"` // default 200
+	// InsecureSkipVerify takes any certificate. Without it there is no https: where the probe runs no authority is known.
+	InsecureSkipVerify bool     `json:"insecureSkipVerify,omitempty"`
+	Within             Duration `json:"within,omitempty"` // default 30s
 }
 
 // OnFailure is what happens when a check fails after the swap.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,67 @@ func TestStrictest(t *testing.T) {
 	}
 }
 
+func TestParseForce(t *testing.T) {
+	policies, err := Parse("f.yaml", []byte(minimal("  rollout: {strategy: StartFirst, force: true}\n"+oneRule)))
+	if err != nil || !policies[0].Spec.Rollout.Force {
+		t.Errorf("force with StartFirst: got %+v, %v", policies, err)
+	}
+}
+
+func TestStrictestForce(t *testing.T) {
+	forced := Policy{Spec: Spec{Rollout: Rollout{Strategy: StrategyStartFirst, Force: true}}}
+	careful := Policy{Spec: Spec{Rollout: Rollout{Strategy: StrategyStartFirst}}}
+	cases := map[string]struct {
+		reason   string
+		policies []Policy
+		want     bool
+	}{
+		"None":  {"nobody has said so", nil, false},
+		"One":   {"its own word", []Policy{forced}, true},
+		"All":   {"everybody's word", []Policy{forced, forced}, true},
+		"Mixed": {"one that does not force is more cautious", []Policy{forced, careful}, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got, _ := Strictest(tc.policies); got.Force != tc.want {
+				t.Errorf("%s: force = %v", tc.reason, got.Force)
+			}
+		})
+	}
+}
+
+func TestHTTPCheckProblemWith(t *testing.T) {
+	cases := map[string]struct {
+		reason, url string
+		insecure    bool
+		want        string
+	}{
+		"HTTP":        {"plain", "http://127.0.0.1:8000/health?deep=1", false, ""},
+		"Password":    {"a login", "http://app:hunter2@api/", false, ""},
+		"Insecure":    {"any certificate will do", "https://api/", true, ""},
+		"HTTPS":       {"no certificate can be trusted", "https://api/", false, "is https, and the probe trusts no certificate authority"},
+		"Needless":    {"it would do nothing", "http://api/", true, "is http, where insecureSkipVerify means nothing"},
+		"Scheme":      {"another protocol", "redis://hunter2@api/", false, "must begin with http:// or https://"},
+		"NoScheme":    {"a path", "/hunter2", false, "must begin with http:// or https://"},
+		"Empty":       {"a variable that is empty", "", false, "must begin with http:// or https://"},
+		"NoHost":      {"nobody to ask", "http:///hunter2", false, "names no host"},
+		"Port":        {"no port", "http://app:hunter2", false, "is not a URL"},
+		"Hash":        {"the front of a password would be the host", "http://app:1#hunter2@api/", false, "has a #"},
+		"Slash":       {"the front of a password would be the host", "http://app:1/hunter2@api/", false, "has a @ behind the host"},
+		"Question":    {"the front of a password would be the host", "http://app:1?hunter2@api/", false, "has a @ behind the host"},
+		"At":          {"with a login of its own the host is known", "http://app:x@api/@hunter2", false, ""},
+		"EncodedHash": {"as it should be written", "http://app:hunter%232@api/", false, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, hint := (&HTTPCheck{InsecureSkipVerify: tc.insecure}).ProblemWith(tc.url)
+			if got != tc.want || (got == "") != (hint == "") || strings.Contains(got+hint, "hunter2") {
+				t.Errorf("%s: got %q, hint %q", tc.reason, got, hint)
+			}
+		})
+	}
+}
+
 func TestDurationJSON(t *testing.T) {
 	var d Duration
 	if err := json.Unmarshal([]byte(`"1m30s"`), &d); err != nil || d != Duration(90*time.Second) {
@@ -170,12 +232,11 @@ func TestUnsupported(t *testing.T) {
 		checks   []Check
 		want     string
 	}{
-		"Supported":  {"what this release does", StrategyStopFirst, []Check{{Healthy: true}, {Redis: &RedisCheck{}}, {Log: &LogCheck{}}}, ""},
+		"Supported":  {"what this release does", StrategyStopFirst, []Check{{Healthy: true}, {Redis: &RedisCheck{}}, {Log: &LogCheck{}}, {HTTP: &HTTPCheck{}}}, ""},
 		"Never":      {"doing nothing", StrategyNever, nil, ""},
-		"StartFirst": {"a strategy to come", StrategyStartFirst, nil, "rollout.strategy StartFirst is not supported yet"},
+		"StartFirst": {"side by side", StrategyStartFirst, nil, ""},
 		"Compose":    {"a strategy to come", StrategyCompose, nil, "rollout.strategy Compose is not supported yet"},
 		"Exec":       {"a check to come", StrategyStopFirst, []Check{{Healthy: true}, {Exec: &ExecCheck{}}}, "verify exec is not supported yet"},
-		"HTTP":       {"a check to come", StrategyStopFirst, []Check{{HTTP: &HTTPCheck{}}}, "verify http is not supported yet"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -6,7 +6,8 @@ import (
 )
 
 // Strictest joins what several policies say of one project's rollout: the most cautious strategy, the longest times, the order
-// of the first policy by name that gives one, and Rollback unless every policy says Keep. No policies give the defaults.
+// of the first policy by name that gives one, force if every policy forces, and Rollback unless every policy says Keep. No
+// policies give the defaults.
 func Strictest(policies []Policy) (Rollout, OnFailure) {
 	sorted := slices.Clone(policies)
 	if len(sorted) == 0 {
@@ -14,7 +15,7 @@ func Strictest(policies []Policy) (Rollout, OnFailure) {
 		setDefaults(&sorted[0])
 	}
 	slices.SortStableFunc(sorted, func(a, b Policy) int { return cmp.Compare(a.Metadata.Name, b.Metadata.Name) })
-	rollout, onFailure := Rollout{}, OnFailureKeep
+	rollout, onFailure := Rollout{Force: true}, OnFailureKeep
 	for _, p := range sorted {
 		r := p.Spec.Rollout
 		if len(rollout.Order) == 0 {
@@ -25,6 +26,7 @@ func Strictest(policies []Policy) (Rollout, OnFailure) {
 		}
 		rollout.StableFor = max(rollout.StableFor, r.StableFor)
 		rollout.Timeout = max(rollout.Timeout, r.Timeout)
+		rollout.Force = rollout.Force && r.Force
 		if p.Spec.OnFailure != OnFailureKeep {
 			onFailure = OnFailureRollback
 		}

@@ -67,6 +67,9 @@ func (v *validator) policy(p *Policy) {
 	oneOf(v, "spec.onFailure", s.OnFailure, OnFailureRollback, OnFailureKeep)
 	v.positive("spec.rollout.stableFor", s.Rollout.StableFor)
 	v.positive("spec.rollout.timeout", s.Rollout.Timeout)
+	if s.Rollout.Force && s.Rollout.Strategy != StrategyStartFirst {
+		v.problem("spec.rollout.force", "spec.rollout.force needs strategy StartFirst", "add strategy: StartFirst, or remove force")
+	}
 	v.globs("spec.selector.projects", s.Selector.Projects)
 	v.globs("spec.selector.services", s.Selector.Services)
 	v.globs("spec.selector.exclude", s.Selector.Exclude)
@@ -272,6 +275,11 @@ func (v *validator) http(path string, c *HTTPCheck) {
 	v.required(path+".service", c.Service)
 	v.required(path+".url", c.URL)
 	v.references(path+".url", c.URL)
+	if url, err := Expand(c.URL, nil); err == nil && url != "" {
+		if problem, hint := c.ProblemWith(url); problem != "" {
+			v.problem(path+".url", path+".url "+problem, hint)
+		}
+	}
 	v.positive(path+".within", c.Within)
 	if v.given(path+".status") && (c.Status < 100 || c.Status > 599) {
 		v.problem(path+".status", fmt.Sprintf("status %d is not an HTTP status", c.Status), "use a number from 100 to 599")

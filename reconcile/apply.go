@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
-	"time"
 
 	"github.com/go-logr/logr"
 
@@ -26,6 +24,8 @@ type Executor struct {
 	Prober engine.Prober
 	// Roots are the folders in which files may be written.
 	Roots []string
+	// Files writes them. Nil: on the disk.
+	Files Files
 	// Backup is the folder into which files are copied before they are written. Empty: they are not.
 	Backup string
 	// Committer commits what was written. Nil: nobody does.
@@ -35,6 +35,27 @@ type Executor struct {
 	// Progress is told one line for each thing done or about to be done, without secrets.
 	Progress func(string)
 	Log      logr.Logger
+}
+
+// Files writes compose files, all or none, as package files does.
+type Files interface {
+	WriteAll(writes []files.Write, roots []string) ([]files.Before, error)
+	Restore(before []files.Before) error
+}
+
+type disk struct{}
+
+func (disk) WriteAll(writes []files.Write, roots []string) ([]files.Before, error) {
+	return files.WriteAll(writes, roots)
+}
+
+func (disk) Restore(before []files.Before) error { return files.Restore(before) }
+
+func (e *Executor) files() Files {
+	if e.Files == nil {
+		return disk{}
+	}
+	return e.Files
 }
 
 // Result is how a transaction ended.
@@ -47,6 +68,7 @@ const (
 	ResultKept           Result = "kept"            // a check failed, and onFailure says Keep; or an old container could not be removed, or the files not be committed
 	ResultRolledBack     Result = "rolled back"     // a step failed; containers and files are as they were
 	ResultRollbackFailed Result = "rollback failed" // a step failed, and not everything is as it was
+	ResultRecovered      Result = "recovered"       // what earlier transactions had left is in order; nothing else was done
 )
 
 // Applied is what became of a plan.
@@ -79,8 +101,12 @@ func (e *Executor) Apply(ctx context.Context, src Source, confirmed plan.Plan) (
 	if err != nil {
 		return Applied{}, err
 	}
-	if !Same(confirmed, proposal.Plan) {
+	expected, unlocked := withoutLocks(confirmed)
+	if onlyLocks := len(unlocked) > 0 && len(expected.Steps) == 0; !onlyLocks && !Same(expected, proposal.Plan) {
 		return Applied{}, hint.Wrap(ErrMoved, "look at the plan again with: composure diff")
+	}
+	if len(unlocked) > 0 || Recovers(proposal.Plan) {
+		return e.recover(ctx, src, proposal, unlocked), nil
 	}
 	t := newTransaction(e, src, proposal, id)
 	return t.run(ctx)
@@ -104,14 +130,16 @@ type transaction struct {
 	swapper  engine.Swapper
 	baseline map[string]error // by check step; nil: it passed before anything was changed
 	swapped  []engine.Swapped
+	ids      map[string]string // of replaced containers, to those of their replacements
+	rebuilt  map[string]string // of old containers that an undo had to make again, to what it made
 	outcomes map[string]plan.Outcome
-	// untouched are the swaps that were refused before anything was done to the container.
-	untouched map[string]bool
-	keep      bool // a failed check does not undo anything
-	failure   string
-	leftover  bool           // an old container could not be removed
-	unsaved   bool           // the files could not be committed
-	written   []files.Before // what the files held; nil until they are written
+	// shaken are the steps that have done something to the container they are about; those that were refused before have not.
+	shaken   map[string]bool
+	keep     bool // a failed check does not undo anything
+	failure  string
+	leftover bool           // an old container could not be removed
+	unsaved  bool           // the files could not be committed
+	written  []files.Before // what the files held; nil until they are written
 }
 
 func newTransaction(e *Executor, src Source, proposal Proposal, id string) *transaction {
@@ -119,14 +147,16 @@ func newTransaction(e *Executor, src Source, proposal Proposal, id string) *tran
 	redactor := redact.New(proposal.Secrets()...)
 	t := &transaction{
 		Executor: e, src: src, proposal: proposal, id: id,
-		baseline: map[string]error{}, outcomes: map[string]plan.Outcome{}, untouched: map[string]bool{}, keep: onFailure == policy.OnFailureKeep,
-		verify:  verifier{reader: src.Reader, prober: e.Prober, redactor: redactor, targets: map[string]string{}, watched: map[string]int{}},
+		baseline: map[string]error{}, outcomes: map[string]plan.Outcome{}, shaken: map[string]bool{}, ids: map[string]string{}, rebuilt: map[string]string{},
+		keep:    onFailure == policy.OnFailureKeep,
+		verify:  verifier{reader: src.Reader, prober: e.Prober, redactor: redactor, targets: map[string]string{}, watched: map[string]watch{}},
 		swapper: engine.Swapper{Reader: src.Reader, Writer: e.Writer, APIVersion: proposal.Snapshot.Engine.APIVersion},
 	}
+	t.swapper.Before = t.stopping
 	for service, containers := range proposal.Snapshot.Containers {
-		for _, c := range containers {
+		for _, c := range slices.Backward(containers) {
 			if c.Running() {
-				t.verify.targets[service] = c.ID
+				t.verify.targets[service] = c.ID // of several the first
 			}
 		}
 	}
@@ -154,6 +184,9 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 	}
 	failed := t.steps(ctx)
 	if failed == nil {
+		failed = t.decide()
+	}
+	if failed == nil {
 		t.commit(ctx)
 		t.save(ctx)
 		return t.applied(t.done(), nil), nil
@@ -166,7 +199,7 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 		t.close(ResultRolledBack)
 		return Applied{}, advise(failed)
 	}
-	if t.keep && failed.checks && ctx.Err() == nil && t.allAlive(ctx) == nil {
+	if t.keep && failed.checks && ctx.Err() == nil && t.allAlive(ctx) == nil && t.decide() == nil {
 		t.commit(ctx)
 		t.leaveUnsaved()
 		return t.applied(ResultKept, nil), nil
@@ -199,17 +232,6 @@ func (t *transaction) applied(result Result, restored []string) Applied {
 	return applied
 }
 
-func (t *transaction) close(result Result) {
-	ended := time.Now().UTC()
-	t.record.Ended, t.record.Outcome = &ended, recorded(result)
-	if t.leftover {
-		t.record.Outcome = state.OutcomeLeftover
-	}
-	if err := t.src.Store.Save(t.record); err != nil {
-		t.Progress("the record could not be closed: " + err.Error())
-	}
-}
-
 // advise says what helps when the files could not be written.
 func advise(failed error) error {
 	var changed *files.ChangedError
@@ -224,52 +246,9 @@ func advise(failed error) error {
 	}
 }
 
-func recorded(result Result) state.Outcome {
-	switch result {
-	case ResultRolledBack:
-		return state.OutcomeRolledBack
-	case ResultRollbackFailed:
-		return state.OutcomeRollbackFailed
-	default:
-		return state.OutcomeCommitted
-	}
-}
-
-// begin writes the record: what a person needs to undo everything by hand.
-func (t *transaction) begin() error {
-	planned, err := json.Marshal(t.proposal.Plan)
-	if err != nil {
-		return fmt.Errorf("encode the plan: %w", err)
-	}
-	t.record = state.Record{
-		Transaction: t.id, Project: t.proposal.Plan.Project, Host: t.src.Host, Began: time.Now().UTC(), Plan: planned,
-	}
-	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
-		t.record.Files = append(t.record.Files, state.FileImage{
-			Path: step.Patch.File, Created: step.Patch.Create,
-			DigestBefore: step.Patch.Digest, DigestAfter: files.Digest(step.Patch.After), Before: step.Patch.Before,
-		})
-	}
-	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
-		old, found := t.old(step)
-		if !found {
-			return fmt.Errorf("container %q is not in the snapshot", step.Swap.Container)
-		}
-		inspect, err := json.Marshal(old.InspectResponse)
-		if err != nil {
-			return fmt.Errorf("encode container %q: %w", step.Swap.Container, err)
-		}
-		t.record.Containers = append(t.record.Containers, state.Container{ID: old.ID, Name: old.CleanName(), Inspect: inspect})
-	}
-	if err := t.src.Store.Save(t.record); err != nil {
-		return hint.Wrap(err, "say where records may be kept with --state-dir")
-	}
-	return nil
-}
-
-func (t *transaction) old(step plan.Step) (engine.Container, bool) {
-	for _, c := range t.proposal.Snapshot.Containers[step.Swap.Service] {
-		if c.ID == step.Swap.ContainerID {
+func (t *transaction) container(service, id string) (engine.Container, bool) {
+	for _, c := range t.proposal.Snapshot.Containers[service] {
+		if c.ID == id {
 			return c, true
 		}
 	}

@@ -290,7 +290,7 @@ func TestProposeWritesNothing(t *testing.T) {
 		if !again.ModTime().Equal(stat.ModTime()) {
 			t.Error("a look touched the file")
 		}
-		if _, err := os.Stat(w.source.Store.Dir); !os.IsNotExist(err) {
+		if _, err := os.Stat(w.stateDir); !os.IsNotExist(err) {
 			t.Error("a look made the state folder")
 		}
 	})
@@ -313,9 +313,10 @@ func TestValueFromTheShellIsNotPatched(t *testing.T) {
 	})
 }
 
-func TestUnfinishedTransactionHoldsTheProject(t *testing.T) {
+func TestUnfinishedTransactionComesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, syncPolicy)
+		before := w.containers()
 		c, err := w.engine.Inspect(t.Context(), "/shop-app-1")
 		if err != nil {
 			t.Fatal(err)
@@ -324,12 +325,13 @@ func TestUnfinishedTransactionHoldsTheProject(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := w.propose().Plan
-		if len(p.Steps) != 0 || len(p.Held) == 0 {
-			t.Fatalf("plan = %+v, want the project held", p)
+		if len(p.Steps) != 1 || p.Steps[0].Verb != plan.VerbRecover || len(p.Held) > 0 {
+			t.Fatalf("plan = %+v, want the recovery and nothing else", p)
 		}
-		if !strings.Contains(p.Held[0].Next, "docker rename") {
-			t.Errorf("next = %q, want the commands that undo it", p.Held[0].Next)
+		if applied := w.apply(); applied.Result != ResultRecovered {
+			t.Errorf("result = %q", applied.Result)
 		}
+		w.wantContainers(before, "what was put aside is put back")
 	})
 }
 

@@ -154,7 +154,7 @@ func TestRollbackThatFailsSaysSo(t *testing.T) {
 			t.Fatalf("result = %q, want rollback failed", applied.Result)
 		}
 		told := strings.Join(applied.Restored, "\n")
-		for _, want := range []string{"shop-beat-1", "docker start " + engine.ShortID(beat.ID), w.source.Store.Dir} {
+		for _, want := range []string{"shop-beat-1", "docker start " + engine.ShortID(beat.ID), w.stateDir} {
 			if !strings.Contains(told, want) {
 				t.Errorf("a person is needed, and must be told %q:\n%s", want, told)
 			}

@@ -64,7 +64,7 @@ func waitFor(locked *engine.LockedError) string {
 	return "wait for it to end; if you know that it is dead, break the lock with: " + locked.Command
 }
 
-// patchedFolders are where the patched files really lie, sorted so that two runs lock them in one order.
+// patchedFolders are where the files that are written really lie, sorted so that two runs lock them in one order.
 func patchedFolders(p plan.Plan, roots []string) ([]string, error) {
 	var folders []string
 	for _, step := range p.Of(plan.VerbPatch) {
@@ -73,6 +73,15 @@ func patchedFolders(p plan.Plan, roots []string) ([]string, error) {
 			return nil, advise(err)
 		}
 		folders = append(folders, folder)
+	}
+	for _, step := range p.Of(plan.VerbRecover) {
+		for _, path := range step.Recover.Locked {
+			folder, err := files.Folder(path, nil)
+			if err != nil {
+				return nil, err
+			}
+			folders = append(folders, folder)
+		}
 	}
 	slices.Sort(folders)
 	return slices.Compact(folders), nil

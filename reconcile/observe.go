@@ -39,10 +39,19 @@ type Source struct {
 	// that was cut off.
 	Host  string
 	Alive func(pid int) bool
-	// Store holds the records of transactions.
-	Store state.Store
+	// Journal keeps the records of transactions.
+	Journal Journal
 	// Transaction is the one that observes; it is not held up by itself.
 	Transaction string
+}
+
+// Journal keeps the records of transactions durably, as [state.Store] does.
+type Journal interface {
+	Save(record state.Record) error
+	// List returns the records of a project, the oldest first: those that can be read, beside an error for the others.
+	List(project string) ([]state.Record, error)
+	// Path says where a person finds a record.
+	Path(record state.Record) string
 }
 
 // Snapshot is one project as it was seen at one moment.
@@ -61,6 +70,7 @@ type Snapshot struct {
 	Images      map[string]engine.Image       // by image id, and by the name a container was made from; a gone one is left out
 	Leftovers   []engine.Leftover
 	Warnings    []string
+	cuts        []cut // transactions that were cut off
 }
 
 // Observe reads the project's files and, with a reader, its containers. A list that fails is an error, never "no containers".
@@ -71,11 +81,14 @@ func Observe(ctx context.Context, src Source) (Snapshot, error) {
 			return Snapshot{}, err
 		}
 	}
+	var own []engine.Container
 	if src.Reader != nil {
-		if err := snap.observeContainers(ctx, src.Reader); err != nil {
+		var err error
+		if own, err = snap.observeContainers(ctx, src.Reader); err != nil {
 			return Snapshot{}, err
 		}
 	}
+	snap.observeCuts(src, own)
 	return snap, snap.knows(src.Services)
 }
 
@@ -136,17 +149,17 @@ func (s *Snapshot) selectedBy(selector policy.Selector) bool {
 	return false
 }
 
-func (s *Snapshot) observeContainers(ctx context.Context, reader engine.Reader) error {
+// observeContainers returns the project's own, one-offs included.
+func (s *Snapshot) observeContainers(ctx context.Context, reader engine.Reader) (own []engine.Container, err error) {
 	info, err := reader.Info(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.All, err = reader.List(ctx)
 	if err != nil {
-		return fmt.Errorf("list containers: %w", err)
+		return nil, fmt.Errorf("list containers: %w", err)
 	}
 	s.Engine, s.Containers, s.Images = info, map[string][]engine.Container{}, map[string]engine.Image{}
-	var own []engine.Container
 	for _, c := range s.All {
 		if c.Label(engine.LabelProject) != s.Name {
 			continue
@@ -159,12 +172,12 @@ func (s *Snapshot) observeContainers(ctx context.Context, reader engine.Reader) 
 		s.Containers[service] = append(s.Containers[service], c)
 		for _, ref := range []string{c.Image, c.Config.Image} {
 			if err := s.observeImage(ctx, reader, ref); err != nil {
-				return fmt.Errorf("inspect the image of container %q: %w", c.CleanName(), err)
+				return nil, fmt.Errorf("inspect the image of container %q: %w", c.CleanName(), err)
 			}
 		}
 	}
 	s.Leftovers = engine.Unfinished(own)
-	return nil
+	return own, nil
 }
 
 func (s *Snapshot) observeImage(ctx context.Context, reader engine.Reader, ref string) error {

@@ -37,7 +37,7 @@ func placed(t *testing.T, archive string, options compose.Options) (changed map[
 		t.Fatal(err)
 	}
 	options.Directory = dir
-	source := Source{Compose: options, Policies: policies, Host: "here", Store: state.Store{Dir: filepath.Join(t.TempDir(), "state")}}
+	source := Source{Compose: options, Policies: policies, Host: "here", Journal: state.Store{Dir: filepath.Join(t.TempDir(), "state")}}
 	proposal, err := Propose(t.Context(), source)
 	if err != nil {
 		t.Fatal(err)

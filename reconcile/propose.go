@@ -14,7 +14,6 @@ import (
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/edit"
 	"github.com/composure-dev/composure/internal/engine"
-	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
@@ -26,7 +25,8 @@ type Proposal struct {
 	Plan     plan.Plan
 	// Others are differences between files and containers that no policy speaks of, by service.
 	Others map[string][]plan.Change
-	// patched is the digest of what the patched files give the services.
+	// after is the project with the patched files, and patched the digest of what they give the services.
+	after   *compose.Project
 	patched string
 	// Policies are those of the source that select a service of the project; All is every one of them.
 	Policies, All []policy.Policy
@@ -52,6 +52,7 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 		Containers: candidates(snap, drafted),
 		Running:    snap.running(),
 		Blocked:    blocked(src, snap),
+		Recover:    recoveries(snap),
 		Basis:      basis(src, snap),
 	}
 	made := plan.Make(input)
@@ -67,10 +68,11 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 		Others: map[string][]plan.Change{},
 	}
 	if drafted.after.Project != nil {
-		proposal.patched = environmentDigest(drafted.after.Project)
+		proposal.after, proposal.patched = drafted.after.Project, environmentDigest(drafted.after.Project)
 	}
 	for _, c := range input.Containers {
-		if c.Held == "" {
+		judged := slices.ContainsFunc(drafted.findings, func(f policy.Finding) bool { return f.Service == c.Service })
+		if c.Held == "" && judged {
 			proposal.Others[c.Service] = plan.Others(input, c)
 		}
 	}
@@ -97,40 +99,59 @@ func selecting(policies []policy.Policy, findings []policy.Finding) []policy.Pol
 	return selected
 }
 
-// candidates are the running containers of services that a finding speaks of, each with what would replace it.
+// candidates are the running containers that may have to be replaced or restarted, each with what would replace it: those of
+// services that a finding speaks of, and those that hang on others.
 func candidates(snap Snapshot, d draft) []plan.Container {
 	var list []plan.Container
+	parents := snap.parents()
 	for _, name := range snap.ServiceNames() {
-		if !slices.ContainsFunc(d.findings, func(f policy.Finding) bool { return f.Service == name }) {
-			continue
-		}
+		judged := slices.ContainsFunc(d.findings, func(f policy.Finding) bool { return f.Service == name })
 		for _, c := range snap.Containers[name] {
-			if up(c) {
-				list = append(list, candidate(snap, d.after, name, c))
+			hangs := len(parents[c.ID]) > 0 || len(snap.restartsWith(name)) > 0
+			if up(c) && (judged || hangs) {
+				candidate := candidate(snap, d.after, name, c)
+				candidate.Shares = parents[c.ID]
+				list = append(list, candidate)
 			}
 		}
 	}
 	return list
 }
 
+func (s *Snapshot) restartsWith(service string) []string {
+	if s.Project == nil || s.Project.Services[service] == nil {
+		return nil
+	}
+	return s.Project.Services[service].RestartsWith
+}
+
 func candidate(snap, after Snapshot, service string, c engine.Container) plan.Container {
 	candidate := plan.Container{
-		Service: service, ID: c.ID, Name: c.CleanName(), OldEnv: c.Env(), OldHash: c.Label(engine.LabelConfigHash),
-		Touched: touched(snap.Project, after.Project, service),
+		Service: service, Number: number(c), ID: c.ID, Name: c.CleanName(), OldEnv: c.Env(), OldHash: c.Label(engine.LabelConfigHash),
+		Touched: touched(snap.Project, after.Project, service), RestartsWith: snap.restartsWith(service),
+		Overlap: engine.OverlapHeld(c, false), Forced: engine.OverlapHeld(c, true),
 	}
 	if candidate.Held, candidate.Next = heldContainer(snap, service, c); candidate.Held != "" {
 		return candidate
 	}
-	replacement, err := snap.Project.Replace(compose.ReplaceQuestion{
-		Service: service, After: after.Project, Env: c.Env(), ImageEnv: imageEnv(snap.Images[c.Image]),
-		Hash: c.Label(engine.LabelConfigHash), Version: c.Label(engine.LabelVersion),
-	})
+	candidate.OneShot = snap.Project.Services[service].OneShot
+	replacement, err := successor(snap, after.Project, service, c, nil)
 	if err != nil {
 		candidate.Held, candidate.Next = unprovable(err), "docker compose up -d "+service
 		return candidate
 	}
 	candidate.NewEnv, candidate.NewHash = replacement.Env, replacement.Hash
 	return candidate
+}
+
+// successor is what compose would create in the place of a container. ids are those of the containers that were replaced before.
+func successor(snap Snapshot, after *compose.Project, service string, c engine.Container, ids map[string]string) (compose.Replacement, error) {
+	refers := shared(c)
+	then := replaced(refers, ids)
+	return snap.Project.Replace(compose.ReplaceQuestion{
+		Service: service, After: after, Env: c.Env(), ImageEnv: imageEnv(snap.Images[c.Image]), Shared: refers, AfterShared: &then,
+		Hash: c.Label(engine.LabelConfigHash), Version: c.Label(engine.LabelVersion),
+	})
 }
 
 // touched reports whether the candidate files give the service another environment.
@@ -159,11 +180,8 @@ func heldContainer(snap Snapshot, service string, c engine.Container) (reason, n
 	if reason := cmp.Or(engine.Supported(c, snap.Engine), snap.heldImage(c)); reason != "" {
 		return reason, alone
 	}
-	if dependents := engine.Dependents(c, snap.All); len(dependents) > 0 {
-		return fmt.Sprintf("container %s shares its namespaces or volumes, which is not supported yet", dependents[0].CleanName()), project
-	}
-	if n := len(snap.Containers[service]); n > 1 {
-		return fmt.Sprintf("it has %d containers; more than one replica is not supported yet", n), alone
+	if other, found := snap.outsider(c); found {
+		return fmt.Sprintf("container %s, which is no service of this project, shares its namespaces or volumes", other.CleanName()), project
 	}
 	return own.SwapHeld, project
 }
@@ -175,7 +193,15 @@ func unprovable(err error) string {
 	return firstLine(err)
 }
 
-// blocked holds the whole project while somebody changes it, and after a change that was cut off.
+func recoveries(snap Snapshot) []plan.Recover {
+	var list []plan.Recover
+	for _, c := range snap.cuts {
+		list = append(list, snap.recovery(c))
+	}
+	return list
+}
+
+// blocked holds the whole project while somebody changes it, and what this run cannot put in order.
 func blocked(src Source, snap Snapshot) []plan.Hold {
 	locker := engine.Locker{Host: src.Host, Alive: src.Alive}
 	if holder := locker.Holder(snap.Name, snap.All); holder != nil && holder.Transaction != src.Transaction {
@@ -183,42 +209,26 @@ func blocked(src Source, snap Snapshot) []plan.Hold {
 	}
 	var held []plan.Hold
 	for _, l := range snap.Leftovers {
-		held = append(held, plan.Hold{
-			Object: "container " + l.Container,
-			Reason: leftBehind(l) + "; finishing or undoing it is not supported yet",
-			Next:   wayOut(src, snap, l),
-		})
+		if l.Kind == engine.LeftoverCompose {
+			held = append(held, plan.Hold{
+				Object: "container " + l.Container, Reason: "docker compose left it in an interrupted up", Next: strings.Join(l.Commands, "\n"),
+			})
+		}
+	}
+	for _, c := range snap.cuts {
+		if src.Reader == nil && c.needsEngine() {
+			held = append(held, plan.Hold{
+				Object: "transaction " + c.id, Reason: "it was cut off, and has containers to put in order as well as files",
+				Next: "composure apply",
+			})
+		}
 	}
 	return held
-}
-
-// wayOut gives the commands that put things back. A kept original may also be what a finished transaction could not remove.
-func wayOut(src Source, snap Snapshot, l engine.Leftover) string {
-	undo := strings.Join(l.Commands, "\n")
-	if l.Transaction != "" {
-		undo += "\n" + oldContents(src.Store.Path(state.Record{Project: snap.Name, Transaction: l.Transaction}))
-	}
-	if l.Kind != engine.LeftoverKept {
-		return undo
-	}
-	return "# to keep the replacement, if it is the one that should run:\ndocker rm " + engine.ShortID(l.ID) + "\n# to put the original back:\n" + undo
 }
 
 // oldContents says, as a shell comment, what the commands around it do not put back.
 func oldContents(record string) string {
 	return "# files that it patched are as patched; what they held before is recorded in " + record
-}
-
-func leftBehind(l engine.Leftover) string {
-	switch l.Kind {
-	case engine.LeftoverReplacement:
-		return "it is the replacement of an unfinished swap (transaction " + l.Transaction + ")"
-	case engine.LeftoverKept:
-		return "it is the original of an unfinished swap"
-	case engine.LeftoverCompose:
-		return "docker compose left it in an interrupted up"
-	}
-	return "an unfinished transaction left it"
 }
 
 func basis(src Source, snap Snapshot) plan.Basis {

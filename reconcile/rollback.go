@@ -21,75 +21,118 @@ func (t *transaction) rollback(ctx context.Context) (restored, problems []string
 	// It goes on after Ctrl-C, since half a rollback is the worst of all ends. Every part of it has a bound of its own.
 	undo := context.WithoutCancel(ctx)
 	t.Progress("rolling back: " + t.failure)
-	for _, undone := range []func(context.Context) ([]string, []string){t.undoSwaps, t.undoFiles, t.recheck} {
+	for _, undone := range []func(context.Context) ([]string, []string){t.undoSwaps, t.restartAgain, t.undoFiles, t.recheck} {
 		done, failed := undone(undo)
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}
 	if len(problems) > 0 {
-		problems = append(problems, "what was there before is recorded in "+t.src.Store.Path(t.record))
+		problems = append(problems, "what was there before is recorded in "+t.src.Journal.Path(t.record))
 	}
 	return restored, problems
 }
 
 func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []string) {
-	for i := range slices.Backward(t.swapped) {
+	for i := range t.swapped { // in the order they were made: what shares a namespace needs the other to run
 		swapped := &t.swapped[i]
+		swapped.Moved = t.rebuilt
 		err := t.swapper.Undo(ctx, swapped)
 		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			err = t.swapper.Undo(ctx, swapped) // one lost answer is no reason to call for a person
 		}
 		if err != nil {
-			problems = append(problems, t.notUndone(swapped.Old, err))
+			problems = append(problems, t.verify.redactor.String(notUndone(swapped.Old, err)))
 			t.amend(swapped.Old.ID, plan.ResultNotUndone)
 			continue
+		}
+		if swapped.Rebuilt != "" {
+			t.rebuilt[swapped.Old.ID] = swapped.Rebuilt
 		}
 		t.amend(swapped.Old.ID, plan.ResultRolledBack)
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
-		old, found := t.old(step)
+		old, found := t.container(step.Swap.Service, step.Swap.ContainerID)
 		if outcome, tried := t.outcomes[step.ID]; !found || !tried || outcome.Result == plan.ResultNotUndone {
 			continue
 		}
-		if t.untouched[step.ID] {
+		if !t.shaken[step.ID] {
 			restored = append(restored, fmt.Sprintf("%s: container %s was left as it is", step.Object, engine.ShortID(old.ID)))
 			continue
 		}
 		// The swap that failed has undone itself; that, too, is looked at.
-		now, err := t.look(ctx, old.ID)
-		if err == nil && !now.Running() && old.RestartCount == 0 {
-			err = fmt.Errorf("it is %s", now.State.Status)
-		}
-		if err == nil && now.CleanName() != old.CleanName() {
-			err = fmt.Errorf("its name is %s", now.CleanName())
-		}
+		line, err := asBeforeContainer(ctx, t.src.Reader, old, t.rebuilt[old.ID])
 		if err == nil {
-			restored = append(restored, fmt.Sprintf("%s: container %s runs again", step.Object, engine.ShortID(old.ID)))
+			restored = append(restored, step.Object+": "+line)
 			continue
 		}
-		problems = append(problems, t.notUndone(old, err))
+		problems = append(problems, t.verify.redactor.String(notUndone(old, err)))
 		t.amend(old.ID, plan.ResultNotUndone)
 	}
 	return restored, problems
 }
 
+// restartAgain restarts what depends on a container that was put back, as it was restarted, or would have been, when that one was
+// replaced.
+func (t *transaction) restartAgain(ctx context.Context) (restored, problems []string) {
+	for _, step := range t.proposal.Plan.Of(plan.VerbRestart) {
+		c, found := t.container(step.Restart.Service, step.Restart.ContainerID)
+		shaken := t.shaken[step.ID] || slices.ContainsFunc(step.Requires, func(id string) bool { return t.shaken[id] })
+		if !found || !shaken {
+			continue
+		}
+		t.shaken[step.ID] = true
+		err := t.swapper.RestartAgain(ctx, c, pace(step.Restart.Pace))
+		outcome, tried := t.outcomes[step.ID]
+		if err != nil {
+			outcome.Result = plan.ResultNotUndone
+			problems = append(problems, t.verify.redactor.String(fmt.Sprintf("container %s could not be restarted: %v; try:\n  docker start %s",
+				c.CleanName(), err, engine.ShortID(c.ID))))
+		} else {
+			outcome.Result = plan.ResultRolledBack
+			restored = append(restored, step.Object+": restarted")
+		}
+		if tried {
+			t.outcomes[step.ID] = outcome
+		}
+	}
+	return restored, problems
+}
+
+// asBeforeContainer looks whether a container is as it was before its swap, or what was made in its place when somebody had removed
+// it, and says how that is.
+func asBeforeContainer(ctx context.Context, reader engine.Reader, old engine.Container, rebuilt string) (string, error) {
+	now, err := look(ctx, reader, cmp.Or(rebuilt, old.ID))
+	switch {
+	case err != nil:
+		return "", err
+	case !now.Running() && old.RestartCount == 0:
+		return "", fmt.Errorf("it is %s", now.State.Status)
+	case now.CleanName() != old.CleanName():
+		return "", fmt.Errorf("its name is %s", now.CleanName())
+	case rebuilt != "":
+		return fmt.Sprintf("somebody removed container %s; %s, which equals it, runs in its place", engine.ShortID(old.ID), engine.ShortID(rebuilt)), nil
+	}
+	return fmt.Sprintf("container %s runs again", engine.ShortID(old.ID)), nil
+}
+
 // look inspects a container, once more when the answer was lost.
-func (t *transaction) look(ctx context.Context, id string) (engine.Container, error) {
-	c, err := t.src.Reader.Inspect(ctx, id)
+func look(ctx context.Context, reader engine.Reader, id string) (engine.Container, error) {
+	c, err := reader.Inspect(ctx, id)
 	if err != nil && !errors.Is(err, engine.ErrNotFound) {
-		return t.src.Reader.Inspect(ctx, id)
+		return reader.Inspect(ctx, id)
 	}
 	return c, err
 }
 
-func (t *transaction) notUndone(old engine.Container, err error) string {
+// notUndone says what a person has to do for a container that could not be put back. The text may hold secrets of the error.
+func notUndone(old engine.Container, err error) string {
 	if errors.Is(err, engine.ErrNotFound) {
 		// Its replacement, if there is one, is all that is left of the service: nothing may tell a person to remove it.
 		service := old.Label(engine.LabelService)
 		return fmt.Sprintf("container %s (%s) is gone, somebody removed it; what runs of %s was left alone; bring it to what the files say with:\n  docker compose up -d %s",
 			old.CleanName(), engine.ShortID(old.ID), service, service)
 	}
-	return t.verify.redactor.String(fmt.Sprintf("container %s (%s) does not run as before: %v; try:\n  %s",
-		old.CleanName(), engine.ShortID(old.ID), err, strings.Join(engine.RecoveryCommands(old), "\n  ")))
+	return fmt.Sprintf("container %s (%s) does not run as before: %v; try:\n  %s",
+		old.CleanName(), engine.ShortID(old.ID), err, strings.Join(engine.RecoveryCommands(old), "\n  "))
 }
 
 func (t *transaction) amend(id string, result plan.Result) {
@@ -102,7 +145,7 @@ func (t *transaction) amend(id string, result plan.Result) {
 }
 
 func (t *transaction) undoFiles(context.Context) (restored, problems []string) {
-	restoreErr := files.Restore(t.written)
+	restoreErr := t.files().Restore(t.written)
 	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
 		outcome, tried := t.outcomes[step.ID]
 		if !tried {
@@ -148,7 +191,7 @@ func asBefore(p *plan.Patch) (string, error) {
 func (t *transaction) recheck(ctx context.Context) (restored, problems []string) {
 	t.watchOld()
 	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
-		t.verify.patience = max(t.verify.patience, step.Swap.Timeout) // they were all restarted
+		t.verify.patience = max(t.verify.patience, step.Swap.Pace.Timeout) // they were all restarted
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
 		if t.baseline[step.ID] != nil {

@@ -51,7 +51,7 @@ func (w *world) put(name, content string, mode os.FileMode) {
 // recorded is the one record there is.
 func (w *world) recorded() state.Record {
 	w.t.Helper()
-	data, err := os.ReadFile(w.source.Store.Path(state.Record{Project: "shop", Transaction: "t1"}))
+	data, err := os.ReadFile(w.source.Journal.Path(state.Record{Project: "shop", Transaction: "t1"}))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestCommitIsRefusedBeforeAnythingIsChanged(t *testing.T) {
 		if w.file() != composeFile+"# somebody's\n" || w.git("rev-list", "--count", "HEAD") != "1" {
 			t.Error("the file was changed or committed")
 		}
-		if records, _ := filepath.Glob(filepath.Join(w.source.Store.Dir, "projects", "*", "*")); len(records) > 0 {
+		if records, _ := filepath.Glob(filepath.Join(w.stateDir, "projects", "*", "*")); len(records) > 0 {
 			t.Errorf("nothing was begun, but there are records: %v", records)
 		}
 	})

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,13 +31,18 @@ func (t *transaction) steps(ctx context.Context) *stepError {
 	if err := t.patchAll(ctx); err != nil {
 		return err
 	}
-	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
-		if err := t.swap(ctx, step); err != nil {
-			return err
+	for _, step := range t.proposal.Plan.Steps {
+		var err *stepError
+		switch step.Verb {
+		case plan.VerbSwap:
+			err = t.swap(ctx, step)
+		case plan.VerbRestart:
+			err = t.restart(ctx, step)
+		case plan.VerbCheck:
+			err = t.check(ctx, step)
+		case plan.VerbPatch, plan.VerbRecover: // done together, before all else; never part of a transaction
 		}
-	}
-	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
-		if err := t.check(ctx, step); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -74,7 +80,7 @@ func (t *transaction) patchAll(ctx context.Context) *stepError {
 	if err := t.backUp(writes); err != nil {
 		return &stepError{object: "backup", err: err, nothing: true}
 	}
-	written, err := files.WriteAll(writes, t.Roots)
+	written, err := t.files().WriteAll(writes, t.Roots)
 	for _, step := range steps {
 		t.finish(step, began, err, "")
 	}
@@ -110,39 +116,88 @@ func (t *transaction) readBack(ctx context.Context) *stepError {
 }
 
 func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
-	old, found := t.old(step)
+	old, found := t.container(step.Swap.Service, step.Swap.ContainerID)
 	if !found {
-		return &stepError{object: step.Object, err: errors.New("its container is not in the snapshot")}
+		return &stepError{object: step.Object, err: errGone}
 	}
-	t.Progress(fmt.Sprintf("swapping %s, container %s; should this process die, undo it with:\n  %s",
-		step.Object, engine.ShortID(old.ID), strings.Join(append(engine.RecoveryCommands(old), oldContents(t.src.Store.Path(t.record))), "\n  ")))
 	began := time.Now()
-	swapped, err := t.swapper.Swap(ctx, engine.Replacement{
-		Old: old, Image: t.proposal.Snapshot.Images[old.Image], Env: step.Swap.Env,
-		ConfigHash: step.Swap.ConfigHash, Transaction: t.id,
-	}, engine.Pace{StableFor: step.Swap.StableFor, Timeout: step.Swap.Timeout})
+	replacement, err := t.replacement(step.Swap, old)
 	if err != nil {
 		t.finish(step, began, err, "")
-		var failed *engine.SwapError
-		if errors.As(err, &failed) && failed.UndoErr != nil {
+		return &stepError{object: step.Object, err: err}
+	}
+	t.Progress(fmt.Sprintf("swapping %s, container %s; should this process die, the next composure apply puts it in order; by hand:\n  %s",
+		step.Object, engine.ShortID(old.ID), strings.Join(append(engine.RecoveryCommands(old), oldContents(t.src.Journal.Path(t.record))), "\n  ")))
+	swapped, err := t.swapper.Swap(ctx, replacement, pace(step.Swap.Pace))
+	t.shaken[step.ID] = swapped.Touched
+	if err != nil {
+		t.finish(step, began, err, "")
+		if swapped.Rebuilt != "" {
+			t.rebuilt[old.ID] = swapped.Rebuilt
+		}
+		if failed, is := errors.AsType[*engine.SwapError](err); is && failed.UndoErr != nil {
 			t.swapped = append(t.swapped, swapped) // the rollback tries once more, and tells
 		}
-		t.untouched[step.ID] = !swapped.Touched
-		return &stepError{object: step.Object, err: t.withLogs(err)}
+		return &stepError{object: step.Object, err: withLogs(err)}
 	}
-	t.swapped = append(t.swapped, swapped)
+	t.swapped, t.ids[old.ID] = append(t.swapped, swapped), swapped.NewID
 	t.verify.targets[step.Swap.Service] = swapped.NewID
-	t.verify.watched[swapped.NewID] = 0
+	t.verify.watched[swapped.NewID] = watch{oneShot: step.Swap.Pace.OneShot}
 	detail := engine.ShortID(old.ID) + " -> " + engine.ShortID(swapped.NewID)
 	t.finish(step, began, nil, detail)
 	t.Progress(fmt.Sprintf("swapped %s: %s", step.Object, detail))
 	return nil
 }
 
-// withLogs adds the last lines of the container that did not come up: they mostly say why.
-func (t *transaction) withLogs(err error) error {
-	var failed *engine.SwapError
-	if !errors.As(err, &failed) || len(failed.Logs) == 0 {
+var errGone = errors.New("its container is not in the snapshot")
+
+// replacement is what takes the place of old. What hangs on a container that was replaced before refers to the new one, and so
+// does its config hash.
+func (t *transaction) replacement(swap *plan.Swap, old engine.Container) (engine.Replacement, error) {
+	r := engine.Replacement{
+		Old: old, Image: t.proposal.Snapshot.Images[old.Image], Env: swap.Env, ConfigHash: swap.ConfigHash, Transaction: t.id,
+		References: t.ids, StartFirst: swap.StartFirst, Injected: t.proposal.Snapshot.Project.Services[swap.Service].Injected,
+	}
+	if len(swap.Shares) == 0 {
+		return r, nil
+	}
+	next, err := successor(t.proposal.Snapshot, t.proposal.after, swap.Service, old, t.ids)
+	r.ConfigHash = next.Hash
+	return r, err
+}
+
+func pace(p plan.Pace) engine.Pace {
+	return engine.Pace{StableFor: p.StableFor, Timeout: p.Timeout, OneShot: p.OneShot}
+}
+
+// restart stops and starts a container that depends on one that was replaced.
+func (t *transaction) restart(ctx context.Context, step plan.Step) *stepError {
+	c, found := t.container(step.Restart.Service, step.Restart.ContainerID)
+	if !found {
+		return &stepError{object: step.Object, err: errGone}
+	}
+	t.Progress("restarting " + step.Object)
+	t.shaken[step.ID] = true
+	began := time.Now()
+	err := t.swapper.Restart(ctx, c, pace(step.Restart.Pace))
+	t.finish(step, began, err, "")
+	if err != nil {
+		return &stepError{object: step.Object, err: err}
+	}
+	t.verify.watched[c.ID] = watch{oneShot: step.Restart.Pace.OneShot}
+	t.Progress("restarted " + step.Object)
+	return nil
+}
+
+// withLogs adds the last lines of the container that did not come up: they mostly say why. What became of the old one is told by
+// the rollback.
+func withLogs(err error) error {
+	failed, is := errors.AsType[*engine.SwapError](err)
+	if !is {
+		return err
+	}
+	err = fmt.Errorf("%s: %w", failed.Stage, failed.Err)
+	if len(failed.Logs) == 0 {
 		return err
 	}
 	return fmt.Errorf("%w; its last log lines:\n  %s", err, strings.Join(failed.Logs, "\n  "))
@@ -172,16 +227,17 @@ func (t *transaction) tryBaseline(ctx context.Context) {
 		}
 		_, t.baseline[step.ID] = try(ctx, step.Check.Check)
 	}
-	t.verify.watched = map[string]int{}
+	t.verify.watched = map[string]watch{}
 }
 
 // watchOld points the verifier at the containers that are, or were, to be swapped.
 func (t *transaction) watchOld() {
-	t.verify.watched = map[string]int{}
+	t.verify.watched = map[string]watch{}
 	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
-		if old, found := t.old(step); found {
-			t.verify.targets[step.Swap.Service] = old.ID
-			t.verify.watched[old.ID] = old.RestartCount
+		if old, found := t.container(step.Swap.Service, step.Swap.ContainerID); found {
+			id := cmp.Or(t.rebuilt[old.ID], old.ID)
+			t.verify.targets[step.Swap.Service] = id
+			t.verify.watched[id] = watch{restarts: old.RestartCount, oneShot: step.Swap.Pace.OneShot}
 		}
 	}
 }

@@ -29,7 +29,13 @@ type verifier struct {
 	redactor *redact.Redactor
 	targets  map[string]string // the container to ask, by service
 	patience time.Duration     // how long the healthy check may take, beyond healthyWithin
-	watched  map[string]int    // containers that the healthy check looks at, and how often each may have been restarted
+	watched  map[string]watch  // containers that the healthy check looks at, by id
+}
+
+// watch is what a container may have done and be healthy all the same.
+type watch struct {
+	restarts int  // so often it may have restarted by itself
+	oneShot  bool // it may have ended with exit code 0
 }
 
 // wait tries a check until it passes or its time is up. The last failure is the one that is told.
@@ -76,6 +82,8 @@ func (v *verifier) dispatch(ctx context.Context, c policy.Check) (string, error)
 		return v.redis(ctx, *c.Redis)
 	case c.Log != nil:
 		return v.log(ctx, *c.Log)
+	case c.HTTP != nil:
+		return v.http(ctx, *c.HTTP)
 	default:
 		return "", errors.New("this kind of check is not supported yet")
 	}
@@ -87,12 +95,16 @@ func (v *verifier) healthy(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		may := v.watched[id]
+		if may.oneShot && engine.Succeeded(c) {
+			continue
+		}
 		if err := engine.Healthy(c); err != nil {
 			return "", fmt.Errorf("container %s: %w", c.CleanName(), err)
 		}
 		// One that crashes is caught running now and then.
-		if c.RestartCount > v.watched[id] {
-			return "", fmt.Errorf("container %s was restarted %d times", c.CleanName(), c.RestartCount-v.watched[id])
+		if c.RestartCount > may.restarts {
+			return "", fmt.Errorf("container %s was restarted %d times", c.CleanName(), c.RestartCount-may.restarts)
 		}
 	}
 	return fmt.Sprintf("%d of %d containers", len(v.watched), len(v.watched)), nil
@@ -114,25 +126,34 @@ func (v *verifier) redis(ctx context.Context, c policy.RedisCheck) (string, erro
 	if c.Channel != "" && channel == "" {
 		return "", fmt.Errorf("channel: %s is empty in the container", c.Channel)
 	}
-	job, err := json.Marshal(probe.Job{Redis: &probe.RedisJob{URL: url, Channel: channel}})
-	if err != nil {
-		return "", fmt.Errorf("encode the probe's job: %w", err)
-	}
-	answer, err := v.prober.Probe(ctx, target.ID, job)
+	result, err := v.ask(ctx, target, probe.Job{Redis: &probe.RedisJob{URL: url, Channel: channel}})
 	if err != nil {
 		return "", err
-	}
-	var result probe.Result
-	if err := json.Unmarshal(answer, &result); err != nil {
-		return "", fmt.Errorf("decode the probe's answer: %w", err)
 	}
 	return judgeRedis(c, channel, result)
 }
 
-func judgeRedis(c policy.RedisCheck, channel string, result probe.Result) (string, error) {
-	if result.Error != "" {
-		return "", errors.New(result.Error)
+// ask has a probe ask from inside the target's network. What the probe itself calls an error is one.
+func (v *verifier) ask(ctx context.Context, target engine.Container, question probe.Job) (probe.Result, error) {
+	job, err := json.Marshal(question)
+	if err != nil {
+		return probe.Result{}, fmt.Errorf("encode the probe's job: %w", err)
 	}
+	answer, err := v.prober.Probe(ctx, target.ID, job)
+	if err != nil {
+		return probe.Result{}, err
+	}
+	var result probe.Result
+	if err := json.Unmarshal(answer, &result); err != nil {
+		return probe.Result{}, fmt.Errorf("decode the probe's answer: %w", err)
+	}
+	if result.Error != "" {
+		return probe.Result{}, errors.New(result.Error)
+	}
+	return result, nil
+}
+
+func judgeRedis(c policy.RedisCheck, channel string, result probe.Result) (string, error) {
 	if channel == "" {
 		return "PONG", nil
 	}
@@ -147,6 +168,29 @@ func subscribers(n int64) string {
 		return "1 subscriber"
 	}
 	return fmt.Sprintf("%d subscribers", n)
+}
+
+func (v *verifier) http(ctx context.Context, c policy.HTTPCheck) (string, error) {
+	target, err := v.target(ctx, c.Service)
+	if err != nil {
+		return "", err
+	}
+	url, err := policy.Expand(c.URL, target.Env())
+	if err != nil {
+		return "", fmt.Errorf("url: %w", err)
+	}
+	result, err := v.ask(ctx, target, probe.Job{HTTP: &probe.HTTPJob{URL: url, InsecureSkipVerify: c.InsecureSkipVerify}})
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case result.Status == c.Status:
+		return fmt.Sprintf("status %d", result.Status), nil
+	case result.Status/100 == 3:
+		return "", fmt.Errorf("status %d, want %d: redirects are not followed", result.Status, c.Status)
+	default:
+		return "", fmt.Errorf("status %d, want %d", result.Status, c.Status)
+	}
 }
 
 func (v *verifier) log(ctx context.Context, c policy.LogCheck) (string, error) {
@@ -191,6 +235,8 @@ func within(c policy.Check, fallback time.Duration) time.Duration {
 		return time.Duration(c.Redis.Within)
 	case c.Log != nil:
 		return time.Duration(c.Log.Within)
+	case c.HTTP != nil:
+		return time.Duration(c.HTTP.Within)
 	default:
 		return fallback
 	}

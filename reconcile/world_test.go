@@ -84,12 +84,13 @@ type world struct {
 	executor *Executor
 	mu       sync.Mutex
 	progress []string
+	stateDir string
 }
 
 // newWorld brings the project up. Inside a synctest bubble its clock is virtual.
 func newWorld(t *testing.T, policyText string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), engine: enginetest.New(enginetest.Options{})}
+	w := &world{t: t, dir: t.TempDir(), stateDir: filepath.Join(t.TempDir(), "state"), engine: enginetest.New(enginetest.Options{})}
 	w.write(composeFile)
 	w.engine.AddImage(enginetest.Image{Name: "shop:1", Program: program})
 	w.engine.HandleProbe(answerProbe)
@@ -100,7 +101,7 @@ func newWorld(t *testing.T, policyText string) *world {
 	w.source = Source{
 		Compose:  compose.Options{Directory: w.dir, Files: []string{filepath.Join(w.dir, "compose.yaml")}},
 		Policies: policies, Reader: w.engine, Host: "here", Alive: func(int) bool { return true },
-		Store: state.Store{Dir: filepath.Join(t.TempDir(), "state")},
+		Journal: state.Store{Dir: w.stateDir},
 	}
 	ids := 0
 	w.executor = &Executor{

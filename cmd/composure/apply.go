@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -78,9 +79,8 @@ func (f *applyFlags) run(ctx context.Context, in invocation) error {
 	if !f.yes && (!isTerminal(in.stdin) || !isTerminal(in.stderr)) {
 		return hint.Wrap(errors.New("apply asks before it changes anything, and there is no terminal to ask on"), "add --yes, or look first: composure diff")
 	}
-	// Records hold secrets, so they are not left wherever the command happens to run.
-	if f.stateDir == "" && !filepath.IsAbs(f.records(in)) {
-		return hint.Wrap(errors.New("no place for transaction records: neither XDG_STATE_HOME nor HOME names an absolute folder"), "name a folder with --state-dir")
+	if err := f.needsRecords(in); err != nil {
+		return err
 	}
 	if f.plan != "" {
 		saved, err := os.ReadFile(f.plan)
@@ -106,7 +106,8 @@ func (f *applyFlags) tell(in invocation, result report.Report, err error) error 
 	if err != nil && len(result.Projects) == 0 {
 		return err
 	}
-	if f.declined && f.format == formatText {
+	something := slices.ContainsFunc(result.Projects, func(p report.Project) bool { return len(p.Recovered) > 0 })
+	if f.declined && !something && f.format == formatText {
 		if _, err := fmt.Fprintln(in.stdout, "declined: nothing was changed"); delivered(err) != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/composure-dev/composure/controller"
 	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/hint"
 	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 )
@@ -46,7 +48,7 @@ func (f *flags) register(cmd *cobra.Command, formats ...string) {
 	f.registerProject(set)
 	set.StringArrayVar(&f.services, "service", nil, "only this service, repeatable")
 	set.StringArrayVar(&f.allowRoots, "allow-root", nil, "further folder in which files may be read by label and written, repeatable")
-	set.StringVar(&f.stateDir, "state-dir", "", "folder for records of changes (default: /var/lib/composure as root, else $XDG_STATE_HOME/composure)")
+	f.registerStateDir(set)
 	set.BoolVar(&f.variables, "all-variables", false, "also list differing variables that no policy speaks of")
 	set.StringVarP(&f.format, "output", "o", formatText, "output format: "+strings.Join(formats, ", "))
 	set.StringVar(&f.failOn, "fail-on", string(policy.SeverityError), "least severity that makes a difference exit with 1: error, warning")
@@ -63,6 +65,10 @@ func (f *flags) registerProject(set *pflag.FlagSet) {
 	set.StringVar(&f.project.ProjectDirectory, "project-directory", "", "project directory (default: that of the first compose file)")
 	set.StringArrayVar(&f.project.EnvFiles, "env-file", nil, "env file for interpolation, repeatable (default: .env)")
 	set.StringArrayVar(&f.project.Profiles, "profile", nil, "profile to turn on, repeatable")
+}
+
+func (f *flags) registerStateDir(set *pflag.FlagSet) {
+	set.StringVar(&f.stateDir, "state-dir", "", "folder for records of changes (default: /var/lib/composure as root, else $XDG_STATE_HOME/composure)")
 }
 
 // registerAll is for the verbs that ask an engine.
@@ -101,6 +107,14 @@ func (f *flags) records(in invocation) string {
 		return f.stateDir
 	}
 	return state.DefaultDir(in.user, in.getenv)
+}
+
+// needsRecords is for the verbs that use them: they hold secrets, so they are not left wherever the command happens to run.
+func (f *flags) needsRecords(in invocation) error {
+	if f.stateDir != "" || filepath.IsAbs(f.records(in)) {
+		return nil
+	}
+	return hint.Wrap(errors.New("no place for transaction records: neither XDG_STATE_HOME nor HOME names an absolute folder"), "name a folder with --state-dir")
 }
 
 func (f *flags) log(in invocation) logr.Logger {

@@ -168,8 +168,13 @@ func TestNoPlaceForRecords(t *testing.T) {
 			if tc.refused && !strings.Contains(stderr.String(), "--state-dir") {
 				t.Errorf("%s: no hint: %s", tc.reason, stderr)
 			}
+			run(append([]string{"history", "-p", "shop"}, tc.args...), in)
+			if got := strings.Count(stderr.String(), "no place for transaction records"); (got == 2) != tc.refused {
+				t.Errorf("%s: history and apply do not agree: %s", tc.reason, stderr)
+			}
+			stderr.Reset()
 			// check writes no record and needs no place for one.
-			if run([]string{"check"}, in); strings.Count(stderr.String(), "no place for transaction records") > 1 {
+			if run([]string{"check"}, in); strings.Contains(stderr.String(), "no place for transaction records") {
 				t.Errorf("%s: check is refused: %s", tc.reason, stderr)
 			}
 		})

@@ -30,13 +30,18 @@ func rootOrder() []string {
 	}
 }
 
-// Hash is the com.docker.compose.config-hash that a compose of this flavor writes for the service.
+// Hash is the com.docker.compose.config-hash that a compose of this flavor writes for the service. For one that shares namespaces or
+// volumes with others compose hashes their ids, so see [Project.Replace].
 func (p *Project) Hash(service string, flavor Flavor) (string, error) {
+	return p.hashShared(service, flavor, Shared{})
+}
+
+func (p *Project) hashShared(service string, flavor Flavor, shared Shared) (string, error) {
 	config, ok := p.configs[service]
 	if !ok {
 		return "", fmt.Errorf("hash service %q: not in the project, or its environment does not resolve", service)
 	}
-	e, err := newEncoding(config)
+	e, err := newEncoding(shared.resolve(config))
 	if err != nil {
 		return "", err
 	}

@@ -1,8 +1,6 @@
 package compose
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -41,40 +39,15 @@ func (o *origins) swapHeld(s types.ServiceConfig, l *layer) string {
 		is   bool
 	}{
 		{unquotedNegativeZero + " is", l.negativeZero()},
-		{"more or fewer replicas than one is", s.GetScale() != 1},
 		{"hooks are", len(s.PreStart)+len(s.PostStart)+len(s.PreStop) > 0},
 		{"a provider is", s.Provider != nil},
 		{"models are", len(s.Models) > 0},
 		{"use_api_socket is", s.UseAPISocket},
 		{"a volume of type image is", hasImageVolume(s)},
-		{"a config with content or environment is", o.hasInlineConfig(s)},
-		{"a secret from an environment variable is", o.hasInlineSecret(s)},
-		{"a namespace shared with another container is", sharesNamespace(s)},
-		{"volumes_from is", len(s.VolumesFrom) > 0},
 		{"build with DOCKER_DEFAULT_PLATFORM is", s.Build != nil && o.env.values["DOCKER_DEFAULT_PLATFORM"] != ""},
 	} {
 		if held.is {
 			return held.what + " not supported yet"
-		}
-	}
-	return o.dependentHeld(s.Name)
-}
-
-// dependentHeld looks for services that a swap of this one would take down with it. Inactive ones count: they may have been
-// started with a profile.
-func (o *origins) dependentHeld(name string) string {
-	for _, other := range slices.Sorted(maps.Keys(o.declared)) {
-		s := o.declared[other]
-		if slices.Contains([]string{s.NetworkMode, s.Ipc, s.Pid}, types.ServicePrefix+name) {
-			return fmt.Sprintf("service %s shares a namespace of it: not supported yet", other)
-		}
-		for _, from := range s.VolumesFrom {
-			if source, _, _ := strings.Cut(from, ":"); source == name {
-				return fmt.Sprintf("service %s takes its volumes: not supported yet", other)
-			}
-		}
-		if dependency, ok := s.DependsOn[name]; ok && dependency.Restart && !links(s, name) {
-			return fmt.Sprintf("service %s restarts with it: not supported yet", other)
 		}
 	}
 	return ""
@@ -91,36 +64,9 @@ func links(s types.ServiceConfig, name string) bool {
 	return false
 }
 
-func sharesNamespace(s types.ServiceConfig) bool {
-	for _, mode := range []string{s.NetworkMode, s.Ipc, s.Pid} {
-		if strings.HasPrefix(mode, types.ServicePrefix) || strings.HasPrefix(mode, types.ContainerPrefix) {
-			return true
-		}
-	}
-	return false
-}
-
 func hasImageVolume(s types.ServiceConfig) bool {
 	for _, v := range s.Volumes {
 		if v.Type == types.VolumeTypeImage {
-			return true
-		}
-	}
-	return false
-}
-
-func (o *origins) hasInlineConfig(s types.ServiceConfig) bool {
-	for _, ref := range s.Configs {
-		if c := o.model.Configs[ref.Source]; c.Content != "" || c.Environment != "" {
-			return true
-		}
-	}
-	return false
-}
-
-func (o *origins) hasInlineSecret(s types.ServiceConfig) bool {
-	for _, ref := range s.Secrets {
-		if c := o.model.Secrets[ref.Source]; c.Content != "" || c.Environment != "" {
 			return true
 		}
 	}

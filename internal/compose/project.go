@@ -148,6 +148,13 @@ type Service struct {
 	Labels   map[string]string
 	Active   bool // false: only with a profile that is not on
 	Replicas int
+	// Injected are the absolute paths, in the container, of the files that compose copies into it before it starts.
+	Injected []string
+	// Shares are the services, sorted, whose namespaces or volumes this one uses; RestartsWith those after whose recreation compose
+	// restarts it.
+	Shares, RestartsWith []string
+	// OneShot tells that another service waits for this one to end with exit code 0.
+	OneShot bool
 	// Environment is the resolved environment: env_file under environment, all files merged.
 	Environment map[string]Variable
 	// Settings are all places that set a variable, the weakest first: those in env files, then those in environment blocks. The

@@ -19,6 +19,9 @@ type ReplaceQuestion struct {
 	ImageEnv map[string]string
 	// Hash and Version are its labels com.docker.compose.config-hash and .version.
 	Hash, Version string
+	// Shared is how the container refers to others, and AfterShared how its successor will; nil: the same.
+	Shared      Shared
+	AfterShared *Shared
 	// After is the project as it is to be; nil: the project asked.
 	After *Project
 }
@@ -56,7 +59,11 @@ func (p *Project) Replace(q ReplaceQuestion) (Replacement, error) {
 	if flavor&(FlavorNull|FlavorDeploy) != 0 && after.resolvesOtherwise(q) {
 		return Replacement{}, &Unprovable{q.Service, "compose " + q.Version + " resolves its environment otherwise than this release"}
 	}
-	hash, err := after.Hash(q.Service, flavor)
+	then := q.Shared
+	if q.AfterShared != nil {
+		then = *q.AfterShared
+	}
+	hash, err := after.hashShared(q.Service, flavor, then)
 	if err != nil {
 		return Replacement{}, err
 	}
@@ -82,7 +89,7 @@ func (p *Project) prove(q ReplaceQuestion) (declared map[string]*string, flavor 
 	if !ok {
 		return nil, 0, unprovable(fmt.Sprintf("compose version %q is not known", q.Version))
 	}
-	e, err := newEncoding(config)
+	e, err := newEncoding(q.Shared.resolve(config))
 	if err != nil {
 		return nil, 0, err
 	}

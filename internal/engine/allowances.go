@@ -23,6 +23,7 @@ type allowance struct {
 // allowances is the whole table: what it does not list must be equal.
 func allowances() []allowance {
 	const identity, runtime, address = "belongs to one container", "set while it runs", "given by the engine"
+	const shared = "the container with which it is shared was replaced"
 	return []allowance{
 		{path: "Id", cause: identity},
 		{path: "Name", cause: identity},
@@ -44,9 +45,15 @@ func allowances() []allowance {
 		{path: "Config/Labels/" + LabelConfigHash, cause: "the intended change", accepts: wantedConfigHash},
 		{path: "Config/Labels/" + LabelTransaction, cause: "Composure's own", accepts: wantedTransaction},
 		{path: "Config/Labels/" + LabelReplaces, cause: "Composure's own", accepts: wantedReplaces},
-		{path: "Config/Hostname", cause: "the short id is the default", accepts: defaultHostname},
+		{path: "Config/Hostname", cause: "the short id is the default; at start it is that of the container whose network is shared", accepts: defaultHostname},
+		{path: "Config/Domainname", cause: "at start it is that of the container whose network is shared", accepts: sharedDomainname},
 		{path: "Config/Image", cause: "the name has moved to another image", accepts: imageByID},
 
+		{path: "HostConfig/NetworkMode", cause: shared, accepts: followedMode},
+		{path: "HostConfig/PidMode", cause: shared, accepts: followedMode},
+		{path: "HostConfig/IpcMode", cause: shared, accepts: followedMode},
+		{path: "HostConfig/VolumesFrom", cause: shared, accepts: followedVolumes},
+		{path: "HostConfig/Links", cause: "they are shown by the names that both containers have just now", accepts: sameLinks},
 		{path: "HostConfig/MaskedPaths", cause: "a newer engine masks more", accepts: moreMasked},
 		{path: "HostConfig/ReadonlyPaths", cause: "a newer engine protects more", accepts: moreMasked},
 		{path: "HostConfig/CapAdd", cause: "CAP_ may be left out", accepts: sameCapabilities},
@@ -123,7 +130,32 @@ func wantedTransaction(p *proof, _ []string, _, new any) bool {
 func wantedReplaces(p *proof, _ []string, _, new any) bool { return new == p.old.ID }
 
 func defaultHostname(p *proof, _ []string, old, new any) bool {
-	return old == new || old == ShortID(p.old.ID) && new == ShortID(p.new.ID)
+	isDefault := new == ShortID(p.new.ID)
+	return old == new || isDefault && (old == ShortID(p.old.ID) || p.sharesNetwork())
+}
+
+// sharedDomainname accepts the loss of what was never the original's own: the engine refuses, or takes away, one of its own.
+func sharedDomainname(p *proof, _ []string, old, new any) bool {
+	return old == new || new == "" && p.sharesNetwork()
+}
+
+func (p *proof) sharesNetwork() bool { return p.old.HostConfig.NetworkMode.IsContainer() }
+
+func followedMode(p *proof, _ []string, old, new any) bool {
+	mode, _ := old.(string)
+	return new == p.replacement.followMode(mode)
+}
+
+func followedVolumes(p *proof, _ []string, old, new any) bool {
+	wanted := stringList(old)
+	for i, from := range wanted {
+		wanted[i] = p.replacement.followVolumes(from)
+	}
+	return slices.Equal(wanted, stringList(new))
+}
+
+func sameLinks(_ *proof, _ []string, old, new any) bool {
+	return slices.Equal(sortedSet(ownLinks(stringList(old))), sortedSet(ownLinks(stringList(new))))
 }
 
 func imageByID(p *proof, _ []string, old, new any) bool {

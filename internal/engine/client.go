@@ -37,6 +37,7 @@ type Client struct {
 	api         *client.Client
 	host        string
 	probeBinary string
+	observe     func(method, path string) // may be nil
 
 	probeMu  sync.Mutex
 	probeRef string // reference of the probe image; "" until the binary was read
@@ -74,7 +75,7 @@ func Open(options ClientOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to engine %q: %w", target.host, err)
 	}
-	return &Client{api: api, host: target.host, probeBinary: options.ProbeBinary}, nil
+	return &Client{api: api, host: target.host, probeBinary: options.ProbeBinary, observe: options.Observe}, nil
 }
 
 // Close lets go of idle connections.

@@ -18,19 +18,28 @@ const cleanupTimeout = 30 * time.Second
 
 // Create implements Writer.
 func (c *Client) Create(ctx context.Context, spec Spec) (string, error) {
+	create := c.createPlain
+	if spec.MACAddress != "" {
+		create = c.createWithMAC
+	}
+	id, err := create(ctx, spec)
+	if err != nil {
+		return "", c.explain("create container", spec.Name, err)
+	}
+	if err := c.connect(ctx, id, spec); err != nil {
+		return "", errors.Join(err, c.discard(ctx, id))
+	}
+	return id, nil
+}
+
+func (c *Client) createPlain(ctx context.Context, spec Spec) (string, error) {
 	created, err := c.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name:             spec.Name,
 		Config:           spec.Config,
 		HostConfig:       spec.Host,
 		NetworkingConfig: spec.Network,
 	})
-	if err != nil {
-		return "", c.explain("create container", spec.Name, err)
-	}
-	if err := c.connect(ctx, created.ID, spec); err != nil {
-		return "", errors.Join(err, c.discard(ctx, created.ID))
-	}
-	return created.ID, nil
+	return created.ID, err
 }
 
 func (c *Client) connect(ctx context.Context, id string, spec Spec) error {
@@ -56,7 +65,7 @@ func (c *Client) discard(ctx context.Context, id string) error {
 
 // Start implements Writer.
 func (c *Client) Start(ctx context.Context, id string) error {
-	return c.write("start container", id, func() error {
+	return c.byFullID("start container", id, func() error {
 		_, err := c.api.ContainerStart(ctx, id, client.ContainerStartOptions{})
 		return err
 	})
@@ -64,7 +73,7 @@ func (c *Client) Start(ctx context.Context, id string) error {
 
 // Stop implements Writer.
 func (c *Client) Stop(ctx context.Context, id string) error {
-	return c.write("stop container", id, func() error {
+	return c.byFullID("stop container", id, func() error {
 		_, err := c.api.ContainerStop(ctx, id, client.ContainerStopOptions{})
 		return err
 	})
@@ -72,7 +81,7 @@ func (c *Client) Stop(ctx context.Context, id string) error {
 
 // Rename implements Writer.
 func (c *Client) Rename(ctx context.Context, id, name string) error {
-	return c.write("rename container", id, func() error {
+	return c.byFullID("rename container", id, func() error {
 		_, err := c.api.ContainerRename(ctx, id, client.ContainerRenameOptions{NewName: name})
 		return err
 	})
@@ -80,7 +89,7 @@ func (c *Client) Rename(ctx context.Context, id, name string) error {
 
 // Remove implements Writer.
 func (c *Client) Remove(ctx context.Context, id string, force bool) error {
-	return c.write("remove container", id, func() error {
+	return c.byFullID("remove container", id, func() error {
 		_, err := c.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: force})
 		return err
 	})
@@ -88,14 +97,14 @@ func (c *Client) Remove(ctx context.Context, id string, force bool) error {
 
 // SetRestartPolicy implements Writer.
 func (c *Client) SetRestartPolicy(ctx context.Context, id string, policy container.RestartPolicy) error {
-	return c.write("update restart policy of container", id, func() error {
+	return c.byFullID("update restart policy of container", id, func() error {
 		_, err := c.api.ContainerUpdate(ctx, id, client.ContainerUpdateOptions{RestartPolicy: &policy})
 		return err
 	})
 }
 
-// write refuses anything but a full id: the engine would take a prefix or a name for another container.
-func (c *Client) write(action, id string, call func() error) error {
+// byFullID refuses anything but a full id: the engine would take a prefix or a name for another container.
+func (c *Client) byFullID(action, id string, call func() error) error {
 	if !fullID(id) {
 		return fmt.Errorf("%s %q: %w: not a full id", action, id, ErrNotFound)
 	}

@@ -36,11 +36,19 @@ type Replacement struct {
 	// ConfigHash is the new config-hash label; "" keeps the old one.
 	ConfigHash  string
 	Transaction string
+	// References are the containers that were replaced before: full id to full id of the replacement. They are followed where Old
+	// shares another container's namespaces or volumes.
+	References map[string]string
+	// Injected are absolute paths of files that docker compose has copied into Old: they are copied on.
+	Injected []string
+	// StartFirst starts the replacement before Old is stopped.
+	StartFirst bool
 }
 
-// Clone is the container that equals r.Old but for its environment, its labels and its temporary name, as the given API
-// version takes it. It is for containers that [Supported] lets through, and shares no memory with r.
-func Clone(r Replacement, api string) (Spec, error) {
+// Clone is the container that equals r.Old but for its environment, its labels, its temporary name and what r.References says, as
+// the given API version takes it. sources are the containers of its volumes_from. It is for containers that [Supported] lets
+// through, and shares no memory with r.
+func Clone(r Replacement, api string, sources ...Container) (Spec, error) {
 	if r.Old.Config == nil || r.Old.HostConfig == nil {
 		return Spec{}, fmt.Errorf("clone container %q: the engine told too little about it", r.Old.CleanName())
 	}
@@ -53,7 +61,7 @@ func Clone(r Replacement, api string) (Spec, error) {
 	}
 	spec := Spec{Name: TempName(r.Old.CleanName()), Config: old.Config, Host: old.HostConfig}
 	cloneConfig(spec.Config, r)
-	cloneHost(spec.Host, r.Old)
+	cloneHost(spec.Host, r, sources)
 	if err := cloneNetworks(&spec, r.Old, api); err != nil {
 		return Spec{}, fmt.Errorf("clone container %q: %w", r.Old.CleanName(), err)
 	}
@@ -84,6 +92,11 @@ func cloneConfig(config *container.Config, r Replacement) {
 	}
 	if r.Old.HostConfig.UTSMode.IsHost() {
 		config.Domainname = ""
+	}
+	if r.Old.HostConfig.NetworkMode.IsContainer() {
+		// The engine refuses these together with another container's network. Inspect shows that container's names, and the
+		// ports of the image, which come back by themselves.
+		config.Hostname, config.Domainname, config.ExposedPorts = "", "", nil
 	}
 }
 
@@ -124,7 +137,12 @@ func cloneLabels(r Replacement) map[string]string {
 	return labels
 }
 
-func cloneHost(host *container.HostConfig, old Container) {
+func cloneHost(host *container.HostConfig, r Replacement, sources []Container) {
+	shareNamespaces(host, r)
+	host.Links = ownLinks(host.Links)
+	if host.NetworkMode.IsContainer() {
+		host.PortBindings = nil
+	}
 	// Sending the engine's own lists would freeze them; an explicit empty list means unconfined and stays.
 	if len(host.MaskedPaths) > 0 {
 		host.MaskedPaths = nil
@@ -132,11 +150,12 @@ func cloneHost(host *container.HostConfig, old Container) {
 	if len(host.ReadonlyPaths) > 0 {
 		host.ReadonlyPaths = nil
 	}
-	host.Mounts = pinVolumes(host, old.Mounts)
+	host.Mounts = pinVolumes(host, r.Old.Mounts, sources)
 }
 
-// pinVolumes gives the new container the old one's anonymous volumes by name: it would get empty ones otherwise.
-func pinVolumes(host *container.HostConfig, mounted []container.MountPoint) []mount.Mount {
+// pinVolumes gives the new container the old one's anonymous volumes by name: it would get empty ones otherwise. Those of the
+// sources are not its own.
+func pinVolumes(host *container.HostConfig, mounted []container.MountPoint, sources []Container) []mount.Mount {
 	volumes := make(map[string]string)
 	for _, point := range mounted {
 		if point.Type == mount.TypeVolume {
@@ -150,6 +169,11 @@ func pinVolumes(host *container.HostConfig, mounted []container.MountPoint) []mo
 		}
 	}
 	declared := declaredTargets(host)
+	for _, source := range sources {
+		for _, point := range source.Mounts {
+			declared[point.Destination] = true
+		}
+	}
 	for _, destination := range slices.Sorted(maps.Keys(volumes)) {
 		if !declared[destination] {
 			mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: volumes[destination], Target: destination})
@@ -182,6 +206,10 @@ func bindTarget(bind string) string {
 // cloneNetworks attaches the new container to the old one's networks: all at create, or below API 1.44, which takes only one,
 // the one that the network mode names.
 func cloneNetworks(spec *Spec, old Container, api string) error {
+	mac, legacy := desiredMAC(old), versions.LessThan(api, endpointMACVersion)
+	if legacy {
+		spec.MACAddress = mac
+	}
 	if old.NetworkSettings == nil || !hasEndpoints(old.HostConfig.NetworkMode) {
 		return nil
 	}
@@ -190,12 +218,12 @@ func cloneNetworks(spec *Spec, old Container, api string) error {
 	for name, settings := range old.NetworkSettings.Networks {
 		endpoints[name] = cloneEndpoint(settings, old.ID)
 	}
-	if versions.LessThan(api, endpointMACVersion) {
+	if legacy {
 		spec.Connect = maps.Clone(endpoints)
 		delete(spec.Connect, primary)
 		maps.DeleteFunc(endpoints, func(name string, _ *network.EndpointSettings) bool { return name != primary })
 	}
-	if mac := desiredMAC(old); mac != "" && endpoints[primary] != nil {
+	if mac != "" && !legacy && endpoints[primary] != nil {
 		address, err := net.ParseMAC(mac)
 		if err != nil {
 			return fmt.Errorf("parse MAC address: %w", err)

@@ -19,6 +19,9 @@ const (
 	oldID   = "aaaaaaaaaaaa0000000000000000000000000000000000000000000000000000"
 	oldHost = "aaaaaaaaaaaa"
 	imageID = "sha256:bbbb"
+
+	parentID = "eeeeeeeeeeee0000000000000000000000000000000000000000000000000000"
+	otherID  = "dddddddddddd0000000000000000000000000000000000000000000000000000"
 )
 
 // original is a plain running container; edit makes it the one of a case.
@@ -54,6 +57,9 @@ func TestClone(t *testing.T) {
 		edit  func(*engine.Container)
 		image []string // names that the image has now; nil leaves web:1
 		api   string
+
+		references map[string]string
+		sources    []engine.Container
 	}
 	cases := map[string]struct {
 		reason string
@@ -212,6 +218,84 @@ func TestClone(t *testing.T) {
 			want: network.HardwareAddr(nil),
 			get:  func(s engine.Spec) any { return s.Network.EndpointsConfig["front"].MacAddress },
 		},
+		"WantedMACBefore144": {
+			reason: "Older engines take it for the container, and ignore an endpoint's.",
+			args: args{edit: func(c *engine.Container) {
+				c.Raw = json.RawMessage(`{"Config": {"MacAddress": "02:00:00:00:00:01"}}`)
+			}},
+			want: []any{"02:00:00:00:00:01", network.HardwareAddr(nil)},
+			get:  func(s engine.Spec) any { return []any{s.MACAddress, s.Network.EndpointsConfig["front"].MacAddress} },
+		},
+		"WantedMACWithoutNetwork": {
+			reason: "Older engines note it without a network, too.",
+			args: args{edit: func(c *engine.Container) {
+				c.HostConfig.NetworkMode, c.NetworkSettings.Networks = "none", nil
+				c.Raw = json.RawMessage(`{"Config": {"MacAddress": "02:00:00:00:00:01"}}`)
+			}},
+			want: "02:00:00:00:00:01",
+			get:  func(s engine.Spec) any { return s.MACAddress },
+		},
+		"References": {
+			reason: "What is shared with a container that was replaced is shared with its replacement; a name has moved by itself.",
+			args: args{
+				edit: func(c *engine.Container) {
+					c.HostConfig.NetworkMode, c.HostConfig.PidMode, c.HostConfig.IpcMode = "container:"+parentID, "container:"+parentID, "container:db"
+					c.HostConfig.VolumesFrom = []string{parentID + ":ro", parentID[:12], otherID}
+				},
+				references: map[string]string{parentID: newID},
+			},
+			want: []string{"container:" + newID, "container:" + newID, "container:db", newID + ":ro", newID, otherID},
+			get: func(s engine.Spec) any {
+				modes := []string{string(s.Host.NetworkMode), string(s.Host.PidMode), string(s.Host.IpcMode)}
+				return append(modes, s.Host.VolumesFrom...)
+			},
+		},
+		"SharedNetwork": {
+			reason: "The engine refuses names, ports and networks of its own; inspect shows the other container's and the image's.",
+			args: args{edit: func(c *engine.Container) {
+				c.HostConfig.NetworkMode = "container:" + parentID
+				c.Config.Hostname, c.Config.Domainname = "parent", "local"
+				c.Config.ExposedPorts = network.PortSet{network.MustParsePort("80/tcp"): {}}
+				c.HostConfig.PortBindings = network.PortMap{network.MustParsePort("80/tcp"): nil}
+			}},
+			want: []any{"", "", network.PortSet(nil), network.PortMap(nil), (*network.NetworkingConfig)(nil)},
+			get: func(s engine.Spec) any {
+				return []any{s.Config.Hostname, s.Config.Domainname, s.Config.ExposedPorts, s.Host.PortBindings, s.Network}
+			},
+		},
+		"InheritedVolumes": {
+			reason: "What comes from another container goes on to; only what is anonymous and its own is pinned.",
+			args: args{
+				edit: func(c *engine.Container) {
+					c.HostConfig.VolumesFrom = []string{otherID}
+					c.Mounts = []container.MountPoint{
+						{Type: mount.TypeVolume, Name: "v1", Destination: "/inherited"},
+						{Type: mount.TypeVolume, Name: "v2", Destination: "/own"},
+					}
+				},
+				sources: []engine.Container{{InspectResponse: container.InspectResponse{
+					Mounts: []container.MountPoint{{Type: mount.TypeVolume, Name: "v1", Destination: "/inherited"}},
+				}}},
+			},
+			want: []mount.Mount{{Type: mount.TypeVolume, Source: "v2", Target: "/own"}},
+			get:  func(s engine.Spec) any { return s.Host.Mounts },
+		},
+		"Links": {
+			reason: "They are asked for by the name that the other container has or is about to get back.",
+			args: args{edit: func(c *engine.Container) {
+				c.HostConfig.Links = []string{"/db:/shop-web-1/database", "/cache.composure-old:/shop-web-1/cache"}
+			}},
+			want: []string{"db:database", "cache:cache"},
+			get:  func(s engine.Spec) any { return s.Host.Links },
+		},
+		"UserLinks": {
+			reason: "Links of a user network are shown as they are asked for.",
+			args: args{edit: func(c *engine.Container) {
+				c.NetworkSettings.Networks["front"].Links = []string{"db:database"}
+			}},
+			want: []string{"db:database"},
+			get:  func(s engine.Spec) any { return s.Network.EndpointsConfig["front"].Links },
+		},
 		"WantedMAC": {
 			reason: "A MAC address that was asked for moves to the endpoint.",
 			args: args{api: "1.44", edit: func(c *engine.Container) {
@@ -234,7 +318,8 @@ func TestClone(t *testing.T) {
 			if api == "" {
 				api = engine.MinAPIVersion
 			}
-			spec, err := engine.Clone(r, api)
+			r.References = tc.args.references
+			spec, err := engine.Clone(r, api, tc.args.sources...)
 			if err != nil {
 				t.Fatal(err)
 			}

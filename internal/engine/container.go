@@ -8,10 +8,13 @@ import (
 	"github.com/moby/moby/api/types/container"
 )
 
+// shortIDLength is the number of characters people know a container by.
+const shortIDLength = 12
+
 // ShortID is the 12 characters people know a container by.
 func ShortID(id string) string {
-	if len(id) > 12 {
-		return id[:12]
+	if len(id) > shortIDLength {
+		return id[:shortIDLength]
 	}
 	return id
 }
@@ -29,6 +32,9 @@ func (c Container) Label(key string) string {
 
 // Running reports whether process 1 runs; a paused container runs, a restarting one does not.
 func (c Container) Running() bool { return c.State != nil && c.State.Running && !c.State.Restarting }
+
+// up also holds for a crash loop between two runs.
+func up(c Container) bool { return c.State != nil && (c.State.Running || c.State.Restarting) }
 
 // Healthy tells what keeps the container from being as it should be: running and, with a healthcheck, healthy. Nil: nothing. It
 // takes a crash loop between two crashes for running; [Swapper.Alive] does not.

@@ -29,7 +29,7 @@ func references(c Container) []string {
 	}
 	var shared []string
 	for _, mode := range []string{string(c.HostConfig.NetworkMode), string(c.HostConfig.PidMode), string(c.HostConfig.IpcMode)} {
-		if reference, found := strings.CutPrefix(mode, "container:"); found {
+		if reference, found := strings.CutPrefix(mode, containerMode); found {
 			shared = append(shared, reference)
 		}
 	}

@@ -101,6 +101,9 @@ type Reader interface {
 	Image(ctx context.Context, ref string) (Image, error)
 	// Logs returns stdout and stderr, interleaved and demultiplexed, since the instant. tail < 0 means all lines. The caller closes it.
 	Logs(ctx context.Context, id string, since time.Time, tail int) (io.ReadCloser, error)
+	// CopyFrom returns a tar of what is at the absolute path inside the container (full id), running or not: for a file one entry,
+	// with the file's base name. Without such a path it is ErrNotFound. The caller closes it.
+	CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, error)
 }
 
 // Spec is a container to be created: what ContainerCreate takes, and the networks that are connected one by one after it.
@@ -111,6 +114,8 @@ type Spec struct {
 	Network *network.NetworkingConfig
 	// Connect are further networks, by name: below API 1.44 only one can be given at create.
 	Connect map[string]*network.EndpointSettings
+	// MACAddress is the one of the container, "" for a generated one. It is for APIs below 1.44; since then it is an endpoint's.
+	MACAddress string
 }
 
 // Writer changes containers, each named by its full id. Stop of a stopped and Start of a running container succeed; Remove of one that is gone returns ErrNotFound.
@@ -124,6 +129,9 @@ type Writer interface {
 	// Remove never removes volumes. It does not kill: a running container is refused with ErrConflict unless force.
 	Remove(ctx context.Context, id string, force bool) error
 	SetRestartPolicy(ctx context.Context, id string, policy container.RestartPolicy) error
+	// CopyTo unpacks the tar below the absolute path, a folder, inside the container, running or not. Folders that are missing on the
+	// way to a file are made, and a file that is there is overwritten.
+	CopyTo(ctx context.Context, id, path string, tar io.Reader) error
 }
 
 // Prober runs Composure's own binary in a short-lived container and nothing else.

@@ -102,6 +102,16 @@ func (l *Locker) Holder(project string, all []Container) *LockedError {
 	return nil
 }
 
+// Stale finds the lock that a process of this host has left behind. The next [Locker.Lock] replaces it.
+func (l *Locker) Stale(project string, all []Container) (Container, bool) {
+	for _, c := range all {
+		if c.CleanName() == lockPrefix+project && l.stale(c) {
+			return c, true
+		}
+	}
+	return Container{}, false
+}
+
 func (l *Locker) spec(ref, project, transaction string) Spec {
 	return Spec{
 		Name: lockPrefix + project,

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -17,6 +19,23 @@ type Difference struct {
 	Path string
 	Old  string
 	New  string
+}
+
+func (d Difference) String() string {
+	return fmt.Sprintf("%s: %s -> %s", d.Path, cmp.Or(d.Old, "nothing"), cmp.Or(d.New, "nothing"))
+}
+
+// ProofError is a replacement that was made but does not equal its original; nothing was stopped.
+type ProofError struct {
+	Differences []Difference
+}
+
+func (e *ProofError) Error() string {
+	shown := make([]string, 0, len(e.Differences))
+	for _, difference := range e.Differences {
+		shown = append(shown, difference.String())
+	}
+	return "the replacement would differ in " + strings.Join(shown, ", ")
 }
 
 // Prove compares the created, not yet started replacement with its original, value by value over the whole of both inspect
@@ -35,7 +54,8 @@ func Prove(old, replacement Container, r Replacement) []Difference {
 	return p.differences
 }
 
-// inspectTree decodes an inspect answer and keys its mounts by where they are mounted: the engine lists them in any order.
+// inspectTree decodes an inspect answer. It keys the mounts by where they are mounted, since the engine lists them in any order,
+// and gives the keys of maps that are sets a value: one that holds nothing would count for nothing.
 func inspectTree(c Container) (map[string]any, error) {
 	raw := c.Raw
 	if raw == nil {
@@ -54,6 +74,11 @@ func inspectTree(c Container) (map[string]any, error) {
 	keyBy(tree, "Mounts", "Destination")
 	if host, ok := tree["HostConfig"].(map[string]any); ok {
 		keyBy(host, "Mounts", "Target")
+		markMembers(host, "PortBindings")
+	}
+	if config, ok := tree["Config"].(map[string]any); ok {
+		markMembers(config, "ExposedPorts")
+		markMembers(config, "Volumes")
 	}
 	return tree, nil
 }
@@ -69,6 +94,15 @@ func keyBy(parent map[string]any, name, key string) {
 	}
 	if len(keyed) == len(list) {
 		parent[name] = keyed
+	}
+}
+
+func markMembers(parent map[string]any, name string) {
+	set, _ := parent[name].(map[string]any)
+	for key, value := range set {
+		if empty(value) {
+			set[key] = true
+		}
 	}
 }
 

@@ -69,7 +69,7 @@ func Unfinished(containers []Container) []Leftover {
 			Container:   c.CleanName(),
 			ID:          c.ID,
 			Kind:        kind,
-			Transaction: c.Label(LabelTransaction),
+			Transaction: strings.TrimSuffix(c.Label(LabelTransaction), undoSuffix),
 			Commands:    commands,
 		})
 	}
@@ -82,6 +82,7 @@ type census struct {
 	byShortID   map[string]Container
 	byName      map[string]Container
 	replacement map[string]Container // by the id of what it replaces
+	rebuilt     map[string]Container // likewise, of those that an undo has made
 }
 
 func newCensus(containers []Container) census {
@@ -90,12 +91,17 @@ func newCensus(containers []Container) census {
 		byShortID:   map[string]Container{},
 		byName:      map[string]Container{},
 		replacement: map[string]Container{},
+		rebuilt:     map[string]Container{},
 	}
 	for _, c := range containers {
 		world.byID[c.ID] = c
 		world.byShortID[ShortID(c.ID)] = c
 		world.byName[c.CleanName()] = c
 		if replaced := c.Label(LabelReplaces); replaced != "" {
+			if _, rebuilt := undoneTransaction(c); rebuilt {
+				world.rebuilt[replaced] = c
+				continue
+			}
 			world.replacement[replaced] = c
 		}
 	}
@@ -138,10 +144,13 @@ func sameInstance(a, b Container) bool {
 func (w census) judge(c Container) (LeftoverKind, []string) {
 	name := c.CleanName()
 	if original, found := w.byID[c.Label(LabelReplaces)]; found {
-		return LeftoverReplacement, recoveryCommands(original.ID, originalName(original), c.HostConfig.RestartPolicy)
+		return LeftoverReplacement, recoveryCommands(original.ID, finalName(original), c.HostConfig.RestartPolicy)
 	}
-	if final, found := strings.CutSuffix(name, tempSuffix); found {
-		return LeftoverReplacement, w.takeOver(c, final)
+	if strings.HasSuffix(name, tempSuffix) || strings.HasSuffix(name, backSuffix) {
+		return LeftoverReplacement, w.takeOver(c, finalName(c))
+	}
+	if replaced := c.Label(LabelReplaces); w.rebuilding(replaced) && w.replacement[replaced].ID == c.ID {
+		return LeftoverReplacement, []string{"docker start " + ShortID(c.ID)} // what was to replace it is too many
 	}
 	if final, found := strings.CutSuffix(name, keptSuffix); found {
 		return LeftoverKept, w.restore(c, final)
@@ -154,9 +163,6 @@ func (w census) judge(c Container) (LeftoverKind, []string) {
 	}
 	return "", nil
 }
-
-// originalName is the name that a container had before it was put aside.
-func originalName(c Container) string { return strings.TrimSuffix(c.CleanName(), keptSuffix) }
 
 // restore puts an old container back, with the restart policy that only its replacement still knows.
 func (w census) restore(c Container, name string) []string {

@@ -3,8 +3,6 @@ package engine
 import (
 	"encoding/json"
 	"strings"
-
-	"github.com/moby/moby/client/pkg/versions"
 )
 
 // Labels that other managers put on containers they would recreate themselves.
@@ -23,7 +21,7 @@ func Supported(c Container, info Info) string {
 		return "the engine told too little about it"
 	}
 	for _, judge := range []func(Container, Info) string{
-		supportedEngine, supportedOwner, supportedState, supportedNamespaces, supportedNetwork,
+		supportedEngine, supportedOwner, supportedState,
 	} {
 		if reason := judge(c, info); reason != "" {
 			return reason
@@ -63,38 +61,13 @@ func supportedOwner(c Container, _ Info) string {
 	return ""
 }
 
+// supportedState lets a crash loop through: it may be for want of the very variable.
 func supportedState(c Container, _ Info) string {
 	switch {
 	case c.State.Paused:
 		return "it is paused"
-	case c.State.Restarting:
-		return "it is restarting"
 	case !c.State.Running:
 		return "it is not running"
-	}
-	return ""
-}
-
-func supportedNamespaces(c Container, _ Info) string {
-	switch {
-	case c.HostConfig.NetworkMode.IsContainer():
-		return "sharing another container's network is not supported yet"
-	case c.HostConfig.PidMode.IsContainer():
-		return "sharing another container's processes is not supported yet"
-	case c.HostConfig.IpcMode.IsContainer():
-		return "sharing another container's IPC is not supported yet"
-	case len(c.HostConfig.VolumesFrom) > 0:
-		return "volumes_from is not supported yet"
-	}
-	return ""
-}
-
-func supportedNetwork(c Container, info Info) string {
-	switch {
-	case len(c.HostConfig.Links) > 0:
-		return "links on the default bridge are not supported yet"
-	case desiredMAC(c) != "" && versions.LessThan(info.APIVersion, endpointMACVersion):
-		return "a fixed MAC address is not supported yet"
 	}
 	return ""
 }

@@ -1,11 +1,10 @@
 package engine
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -14,23 +13,28 @@ import (
 // writeTimeout bounds one write of a swap, which no cancellation cuts short; a stop has the container's grace on top of it.
 const writeTimeout = 2 * time.Minute
 
-// failureLogLines is how much of a failed container's log a [SwapError] carries.
-const failureLogLines = 10
-
 // Swapper replaces running containers one at a time. The old container is kept, stopped, until Commit, so that Undo can put the
 // very same one back.
 type Swapper struct {
 	Reader     Reader
 	Writer     Writer
 	APIVersion string // as negotiated: [Info.APIVersion]
+	// Before, when set, is told of a swap once its replacement is proved, before the first write to the old container. Its error
+	// ends the swap with nothing touched.
+	Before func(Swapped) error
 }
 
 // Swapped is a swap that can be undone or committed. It can be undone from any stage on.
 type Swapped struct {
-	Old         Container // as it ran before the swap, with its restart policy
+	Old         Container // as it ran before the swap, with its restart policy; without Config when it is gone and only its name and id are known
 	NewID       string
 	Transaction string
 	Pace        Pace
+	// Injected are the files that a container rebuilt in an undo gets from the new one.
+	Injected []string
+	// Moved tells an undo which containers are in the place of others that are gone, by full id: one that lives in a namespace of
+	// such a container, or uses its volumes, is rebuilt.
+	Moved map[string]string
 	// Touched is set before the first write to the old container. Until then an undo leaves it to whoever is at it.
 	Touched bool
 	// Stopped is set before the old container is asked to stop. From then on it may end at any time, whatever was answered and
@@ -38,6 +42,10 @@ type Swapped struct {
 	Stopped bool
 	// Restarted is set once an undo has started the old container again: a further undo only waits for it.
 	Restarted bool
+	// Vanished is set when somebody has removed the old container during the swap, which went on without it.
+	Vanished bool
+	// Rebuilt is the full id of the container that an undo has made in the place of an old one that was gone.
+	Rebuilt string
 }
 
 // Name is the name that the old container had and the new one has after the swap.
@@ -45,7 +53,7 @@ func (s Swapped) Name() string { return s.Old.CleanName() }
 
 // SwapError is a swap that failed and was undone, or was to be undone.
 type SwapError struct {
-	Stage string // create, prove, recheck, update, stop, start, wait or rename: what failed, or was not begun any more
+	Stage string // create, inject, prove, recheck, record, update, stop, start, wait or rename: what failed, or was not begun any more
 	Err   error
 	// UndoErr is nil when the new container is gone and the old one runs as before. One that was not touched yet is as others
 	// have left it.
@@ -63,23 +71,12 @@ func (e *SwapError) Error() string {
 
 func (e *SwapError) Unwrap() error { return e.Err }
 
-// ProofError is a replacement that was made but does not equal its original; nothing was stopped.
-type ProofError struct {
-	Differences []Difference
-}
-
-func (e *ProofError) Error() string {
-	paths := make([]string, 0, len(e.Differences))
-	for _, difference := range e.Differences {
-		paths = append(paths, difference.Path)
-	}
-	return "the replacement would differ in " + strings.Join(paths, ", ")
-}
-
 // swap is one swap on its way.
 type swap struct {
 	*Swapper
 	replacement Replacement
+	name        string // what the replacement is called until it has proved itself
+	source      string // id of the container that has the injected files
 	swapped     Swapped
 }
 
@@ -89,21 +86,10 @@ type swap struct {
 // A canceled ctx ends a wait, and a swap between two stages, but never a write: the engine would go on with it unseen. When
 // the undo failed as well, it can be tried again with the Swapped that is returned beside the error.
 func (s *Swapper) Swap(ctx context.Context, r Replacement, pace Pace) (Swapped, error) {
-	run := &swap{Swapper: s, replacement: r, swapped: Swapped{Old: r.Old, Transaction: r.Transaction, Pace: pace}}
-	stages := []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"create", run.create},
-		{"prove", run.prove},
-		{"recheck", run.recheck},
-		{"update", run.update},
-		{"stop", run.stop},
-		{"start", run.start},
-		{"wait", run.wait},
-		{"rename", run.rename},
-	}
-	for _, stage := range stages {
+	run := &swap{Swapper: s, replacement: r, name: TempName(r.Old.CleanName()), source: r.Old.ID, swapped: Swapped{
+		Old: r.Old, Transaction: r.Transaction, Pace: pace, Injected: r.Injected,
+	}}
+	for _, stage := range run.stages() {
 		err := ctx.Err()
 		if err == nil {
 			err = stage.do(ctx)
@@ -115,11 +101,33 @@ func (s *Swapper) Swap(ctx context.Context, r Replacement, pace Pace) (Swapped, 
 	return run.swapped, nil
 }
 
+type stage struct {
+	name string
+	do   func(context.Context) error
+}
+
+func (s *swap) stages() []stage {
+	stop, start, wait := stage{"stop", s.stop}, stage{"start", s.start}, stage{"wait", s.wait}
+	change := []stage{stop, start, wait}
+	if s.replacement.StartFirst {
+		change = []stage{start, wait, stop}
+	}
+	prepare := []stage{
+		{"create", s.create}, {"inject", s.inject}, {"prove", s.prove}, {"recheck", s.recheck}, {"record", s.record}, {"update", s.update},
+	}
+	return slices.Concat(prepare, change, []stage{{"rename", s.rename}})
+}
+
 func (s *swap) create(ctx context.Context) error {
-	spec, err := Clone(s.replacement, s.APIVersion)
+	sources, err := s.volumeSources(ctx)
 	if err != nil {
 		return err
 	}
+	spec, err := Clone(s.replacement, s.APIVersion, sources...)
+	if err != nil {
+		return err
+	}
+	spec.Name = s.name
 	return write(ctx, 0, func(ctx context.Context) error {
 		s.swapped.NewID, err = s.Writer.Create(ctx, spec)
 		return err
@@ -137,9 +145,15 @@ func (s *swap) prove(ctx context.Context) error {
 	return nil
 }
 
-// recheck looks once more before the first stop: somebody else may have been at the container since it was observed.
+// recheck looks once more before the first stop: somebody else may have been at the container since it was observed. What it
+// lives in may have been stopped for the swap before: then it may have ended for that.
 func (s *swap) recheck(ctx context.Context) error {
-	old := s.swapped.Old
+	orphaned := refersToAny(s.swapped.Old, s.replacement.References)
+	return s.Swapper.recheck(ctx, s.swapped.Old, func(now Container) bool { return up(now) || orphaned })
+}
+
+// recheck takes a container that keeps crashing for one that is there all the same.
+func (s *Swapper) recheck(ctx context.Context, old Container, fit func(Container) bool) error {
 	now, err := s.Reader.Inspect(ctx, old.ID)
 	if err != nil {
 		return err
@@ -147,10 +161,17 @@ func (s *swap) recheck(ctx context.Context) error {
 	if now.Name != old.Name {
 		return fmt.Errorf("container %q is now called %q", old.CleanName(), now.CleanName())
 	}
-	if !now.Running() || now.State.Paused {
-		return fmt.Errorf("container %q is %s", old.CleanName(), now.State.Status)
+	if now.State == nil || now.State.Paused || !fit(now) {
+		return fmt.Errorf("container %q is %s", old.CleanName(), condition(now))
 	}
 	return nil
+}
+
+func (s *swap) record(context.Context) error {
+	if s.Before == nil {
+		return nil
+	}
+	return s.Before(s.swapped)
 }
 
 // update takes the restart policy: an engine that restarts meanwhile would start the old container beside the new one.
@@ -174,13 +195,18 @@ func (s *swap) start(ctx context.Context) error {
 }
 
 func (s *swap) wait(ctx context.Context) error {
-	return s.Swapper.wait(ctx, s.swapped.NewID, waitFor{pace: s.swapped.Pace, health: true})
+	return s.Swapper.wait(ctx, s.swapped.NewID, waitFor{pace: s.swapped.Pace, limit: s.swapped.Pace.Limit(s.swapped.Old), health: true})
 }
 
+// rename also gives the name to the replacement of a container that somebody has removed meanwhile: it is the only one there is.
 func (s *swap) rename(ctx context.Context) error {
 	name := s.swapped.Name()
 	return write(ctx, 0, func(ctx context.Context) error {
-		if err := s.Writer.Rename(ctx, s.swapped.Old.ID, KeptName(name)); err != nil {
+		err := s.Writer.Rename(ctx, s.swapped.Old.ID, KeptName(name))
+		if errors.Is(err, ErrNotFound) {
+			s.swapped.Vanished, err = true, nil
+		}
+		if err != nil {
 			return err
 		}
 		return s.Writer.Rename(ctx, s.swapped.NewID, name)
@@ -192,206 +218,4 @@ func write(ctx context.Context, beyond time.Duration, call func(context.Context)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beyond+writeTimeout)
 	defer cancel()
 	return call(ctx)
-}
-
-// fail undoes the swap, whatever became of ctx.
-func (s *swap) fail(ctx context.Context, stage string, err error) error {
-	ctx = context.WithoutCancel(ctx)
-	failure := &SwapError{Stage: stage, Err: err, Logs: s.lastLogs(ctx)}
-	failure.UndoErr = s.Undo(ctx, &s.swapped)
-	return failure
-}
-
-// undoBound is what an undo may take: two stops with their grace and one wait. Each undo has its own, so that a slow one leaves
-// the others their time.
-func undoBound(swapped Swapped) time.Duration {
-	return 2*grace(swapped.Old) + swapped.Pace.StableFor + swapped.Pace.Timeout + writeTimeout
-}
-
-// grace is how long the engine gives a container to end before it kills it.
-func grace(c Container) time.Duration {
-	const usual, endless = 10 * time.Second, 10 * time.Minute // the engine's default; what is waited for one that is never killed
-	if c.Config == nil || c.Config.StopTimeout == nil {
-		return usual
-	}
-	if *c.Config.StopTimeout < 0 {
-		return endless
-	}
-	return time.Duration(*c.Config.StopTimeout) * time.Second
-}
-
-// lastLogs is best effort: there may be no new container, or none that can be read.
-func (s *swap) lastLogs(ctx context.Context) []string {
-	if s.swapped.NewID == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	logs, err := s.Reader.Logs(ctx, s.swapped.NewID, time.Time{}, failureLogLines)
-	if err != nil {
-		return nil
-	}
-	defer logs.Close()
-	var lines []string
-	scanner := bufio.NewScanner(logs)
-	for scanner.Scan() {
-		lines = append(lines, scanner.Text())
-	}
-	return lines
-}
-
-// Undo removes the new container and makes the old one run again under its name and with its restart policy. It bounds itself,
-// notes in swapped how far it came, and can be called again after it failed, and for a swap that failed at any stage. nil means that the old container runs, healthy if it was; one
-// that the swap has not touched is left as it is. When the old container is gone, Undo returns ErrNotFound and leaves the new
-// one alone: it is the only one there is.
-func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
-	ctx, cancel := context.WithTimeout(ctx, undoBound(*swapped))
-	defer cancel()
-	if !swapped.Touched {
-		return s.removeNew(ctx, *swapped)
-	}
-	old, err := s.Reader.Inspect(ctx, swapped.Old.ID)
-	if err != nil {
-		return err
-	}
-	removeErr := s.removeNew(ctx, *swapped)
-	if removeErr != nil && !s.outOfTheWay(ctx, *swapped) {
-		return removeErr
-	}
-	return errors.Join(removeErr, s.revive(ctx, old, swapped))
-}
-
-// outOfTheWay reports whether a new container that could not be removed lets the old one run: it must be stopped, and it gives
-// up the name.
-func (s *Swapper) outOfTheWay(ctx context.Context, swapped Swapped) bool {
-	left, err := s.Reader.Inspect(ctx, swapped.NewID)
-	if errors.Is(err, ErrNotFound) {
-		return true
-	}
-	if err != nil || left.State == nil || left.State.Running {
-		return false
-	}
-	return left.Name != swapped.Old.Name || s.Writer.Rename(ctx, left.ID, TempName(swapped.Name())) == nil
-}
-
-// revive gives the old container its name and its restart policy and, if it was stopped, starts it. old is as it is now.
-func (s *Swapper) revive(ctx context.Context, old Container, swapped *Swapped) error {
-	if old.Name != swapped.Old.Name {
-		if err := s.Writer.Rename(ctx, old.ID, swapped.Name()); err != nil {
-			return err
-		}
-	}
-	policy := swapped.Old.HostConfig.RestartPolicy
-	if old.HostConfig.RestartPolicy != policy {
-		if err := s.Writer.SetRestartPolicy(ctx, old.ID, policy); err != nil {
-			return err
-		}
-	}
-	if !swapped.Stopped {
-		return nil
-	}
-	return s.restart(ctx, swapped)
-}
-
-// restart does not ask whether the old container runs: it may look so and be about to end. A stop waits for that. One that kept
-// crashing before is as before once it is started.
-func (s *Swapper) restart(ctx context.Context, swapped *Swapped) error {
-	old := swapped.Old
-	if !swapped.Restarted {
-		if err := s.Writer.Stop(ctx, old.ID); err != nil {
-			return err
-		}
-		if err := s.Writer.Start(ctx, old.ID); err != nil {
-			return err
-		}
-		swapped.Restarted = true
-	}
-	if old.RestartCount > 0 {
-		return nil
-	}
-	return s.wait(ctx, old.ID, waitFor{pace: swapped.Pace, health: healthOf(old) == container.Healthy})
-}
-
-// removeNew also finds a container whose creation was not answered: it has one of two names and the labels of this swap.
-func (s *Swapper) removeNew(ctx context.Context, swapped Swapped) error {
-	ids := []string{swapped.NewID}
-	for _, name := range []string{TempName(swapped.Name()), swapped.Name()} {
-		found, err := s.Reader.Inspect(ctx, "/"+name)
-		if errors.Is(err, ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if found.Label(LabelReplaces) == swapped.Old.ID && found.Label(LabelTransaction) == swapped.Transaction && found.ID != swapped.NewID {
-			ids = append(ids, found.ID)
-		}
-	}
-	for _, id := range ids {
-		if err := s.stopAndRemove(ctx, id, grace(swapped.Old)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// stopMargin is what a stop may take beyond the container's grace.
-const stopMargin = 10 * time.Second
-
-func (s *Swapper) stopAndRemove(ctx context.Context, id string, grace time.Duration) error {
-	if id == "" {
-		return nil
-	}
-	// A replacement that cannot be stopped in good order is killed: the old one must not be kept waiting for it.
-	stopping, cancel := context.WithTimeout(ctx, grace+stopMargin)
-	defer cancel()
-	stopErr := s.Writer.Stop(stopping, id)
-	err := s.Writer.Remove(ctx, id, true)
-	if err == nil || errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return errors.Join(stopErr, err)
-}
-
-// Alive tells what keeps the new container from taking the old one's place for good, nil for nothing: it must have the name,
-// run, have never restarted by itself and, with a healthcheck, be healthy.
-func (s *Swapper) Alive(ctx context.Context, swapped Swapped) error {
-	replacement, err := s.Reader.Inspect(ctx, swapped.NewID)
-	if errors.Is(err, ErrNotFound) {
-		// Not ErrNotFound: to a caller that means the old container.
-		return fmt.Errorf("replacement of container %q is gone", swapped.Name())
-	}
-	if err != nil {
-		return err
-	}
-	if err := alive(replacement, swapped.Old.Name); err != nil {
-		return fmt.Errorf("replacement of container %q is not alive: %w", swapped.Name(), err)
-	}
-	return nil
-}
-
-func alive(c Container, name string) error {
-	switch {
-	case c.Name != name:
-		return fmt.Errorf("it is called %q", c.CleanName())
-	case c.RestartCount > 0:
-		return errors.New("it has restarted by itself")
-	case c.State != nil && c.State.Paused:
-		return errors.New("it is paused")
-	}
-	return Healthy(c)
-}
-
-// Commit removes the old container, never its volumes. It refuses unless the new one is alive as [Swapper.Alive] means it, and
-// does nothing when the old one is gone already.
-func (s *Swapper) Commit(ctx context.Context, swapped Swapped) error {
-	err := s.Alive(ctx, swapped)
-	if err != nil {
-		return err
-	}
-	err = s.Writer.Remove(ctx, swapped.Old.ID, false)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return err
 }

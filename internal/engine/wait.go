@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,23 +17,51 @@ const pollInterval = 100 * time.Millisecond
 type Pace struct {
 	// StableFor is how long a container without a healthcheck must run without a restart.
 	StableFor time.Duration
-	// Timeout ends the wait; it must be longer than StableFor. Zero leaves it to the context.
+	// Timeout ends the wait, unless the healthcheck needs longer for its verdict; it must be longer than StableFor. Zero leaves it
+	// to the context.
 	Timeout time.Duration
+	// OneShot takes exit code 0 for success. One that runs is as it should be all the same.
+	OneShot bool
+}
+
+// What the engine takes for a healthcheck's interval, timeout and retries where they are zero.
+const (
+	defaultInterval    = 30 * time.Second
+	defaultTestTimeout = 30 * time.Second
+	defaultRetries     = 3
+)
+
+// Limit is how long the wait for a container may take: Timeout, or what its healthcheck needs to call it unhealthy, whichever is
+// longer.
+func (p Pace) Limit(c Container) time.Duration {
+	if c.Config == nil || c.Config.Healthcheck == nil {
+		return p.Timeout
+	}
+	check := c.Config.Healthcheck
+	if len(check.Test) == 0 || check.Test[0] == "NONE" {
+		return p.Timeout
+	}
+	interval, timeout := cmp.Or(check.Interval, defaultInterval), cmp.Or(check.Timeout, defaultTestTimeout)
+	retries := cmp.Or(check.Retries, defaultRetries)
+	return max(p.Timeout, check.StartPeriod+time.Duration(retries+1)*(interval+timeout))
 }
 
 // waitFor is what a wait is for.
 type waitFor struct {
 	pace Pace
+	// limit ends the wait when pace.Timeout is not zero.
+	limit time.Duration
 	// health makes it wait for the healthcheck, where there is one.
 	health bool
 }
 
 // wait returns nil when the container, just started, is as it should be: healthy, or, without a healthcheck, running for
-// pace.StableFor without a restart. It fails at once when the container exits, restarts or becomes unhealthy.
+// pace.StableFor without a restart. A one-shot may also end well. It fails at once when the container exits otherwise, restarts
+// or becomes unhealthy.
 func (s *Swapper) wait(ctx context.Context, id string, goal waitFor) error {
 	if goal.pace.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, goal.pace.Timeout, errWaitTimeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, goal.limit, errWaitTimeout)
 		defer cancel()
 	}
 	ticker := time.NewTicker(pollInterval)
@@ -76,6 +105,8 @@ func (w waitFor) reached(c Container, watched time.Duration) (bool, error) {
 		return false, fmt.Errorf("container %q has no state", c.CleanName())
 	case c.State.Restarting || c.RestartCount > 0:
 		return false, fmt.Errorf("container %q restarts after exit code %d", c.CleanName(), c.State.ExitCode)
+	case w.pace.OneShot && Succeeded(c):
+		return true, nil
 	case !c.State.Running:
 		return false, fmt.Errorf("container %q exited with code %d", c.CleanName(), c.State.ExitCode)
 	}
@@ -98,11 +129,11 @@ func healthOf(c Container) container.HealthStatus {
 
 // condition is a container's state in one word.
 func condition(c Container) string {
-	if health := healthOf(c); health != "" {
-		return string(health)
-	}
 	if c.State == nil {
 		return "in an unknown state"
+	}
+	if health := healthOf(c); health != "" && c.Running() {
+		return string(health)
 	}
 	return string(c.State.Status)
 }

@@ -12,18 +12,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
 // Timeout is how long one probe may take.
 const Timeout = 3 * time.Second
 
-// maxJob bounds a job in bytes; a Redis URL is a line.
+// maxJob bounds a job in bytes; a URL is a line.
 const maxJob = 64 << 10
 
 // Job is one question. Exactly one field is set.
 type Job struct {
 	Redis *RedisJob `json:"redis,omitempty"`
+	HTTP  *HTTPJob  `json:"http,omitempty"`
 }
 
 // RedisJob asks a Redis for a PONG and, when Channel is not empty, for that channel's number of subscribers.
@@ -32,12 +34,19 @@ type RedisJob struct {
 	Channel string `json:"channel,omitempty"`
 }
 
+// HTTPJob asks a web server for the status of a GET. Redirects are not followed.
+type HTTPJob struct {
+	URL                string `json:"url"` // http:// or https://, may hold a password
+	InsecureSkipVerify bool   `json:"insecureSkipVerify,omitempty"`
+}
+
 // Result is what a probe saw. Whether it is enough is for the caller to judge.
 type Result struct {
 	Ping        bool    `json:"ping"`
 	Subscribers int64   `json:"subscribers"`
 	Server      string  `json:"server,omitempty"` // version; empty when the server does not tell
-	LatencyMs   float64 `json:"latencyMs"`        // of the PING, connecting not included
+	Status      int     `json:"status,omitempty"` // of the HTTP answer; 0 when there was none
+	LatencyMs   float64 `json:"latencyMs"`        // of the PING, connecting not included; of the GET, connecting included
 	Class       Class   `json:"class,omitempty"`  // empty: no error
 	Error       string  `json:"error,omitempty"`  // one line, begins with Class
 }
@@ -65,10 +74,17 @@ func Run(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	if err := json.NewEncoder(stdout).Encode(askRedis(ctx, *job.Redis)); err != nil {
+	if err := json.NewEncoder(stdout).Encode(job.ask(ctx)); err != nil {
 		return fmt.Errorf("write result: %w", err)
 	}
 	return nil
+}
+
+func (j Job) ask(ctx context.Context) Result {
+	if j.HTTP != nil {
+		return askHTTP(ctx, *j.HTTP)
+	}
+	return askRedis(ctx, *j.Redis)
 }
 
 func readJob(r io.Reader) (Job, error) {
@@ -88,8 +104,11 @@ func readJob(r io.Reader) (Job, error) {
 	if decoder.More() {
 		return Job{}, errors.New("read job: more than one JSON value")
 	}
-	if job.Redis == nil {
+	switch asked := []bool{job.Redis != nil, job.HTTP != nil}; {
+	case !slices.Contains(asked, true):
 		return Job{}, errors.New("read job: nothing is asked")
+	case !slices.Contains(asked, false):
+		return Job{}, errors.New("read job: more than one question")
 	}
 	return job, nil
 }

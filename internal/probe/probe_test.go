@@ -22,9 +22,9 @@ const (
 )
 
 // ask runs a whole probe, from the job's JSON to the result's.
-func ask(t *testing.T, job RedisJob) Result {
+func ask(t *testing.T, job Job) Result {
 	t.Helper()
-	input, err := json.Marshal(Job{Redis: &job})
+	input, err := json.Marshal(job)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestRedis(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := ask(t, tc.job)
+			got := ask(t, Job{Redis: &tc.job})
 			if diff := cmp.Diff(tc.want, want{got.Ping, got.Subscribers, got.Class}, cmp.AllowUnexported(want{})); diff != "" {
 				t.Errorf("%s (-want +got):\n%s\nerror: %s", tc.reason, diff, got.Error)
 			}
@@ -103,7 +103,7 @@ func TestRedisNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	got := ask(t, RedisJob{URL: "redis://:" + secret + "@" + address})
+	got := ask(t, Job{Redis: &RedisJob{URL: "redis://:" + secret + "@" + address}})
 	want := Result{Class: ClassConnect, Error: "connect: " + address + ": connection refused"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("a port nobody listens on (-want +got):\n%s", diff)
@@ -160,7 +160,7 @@ func TestRedisStrangeServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			begin := time.Now()
-			got := ask(t, RedisJob{URL: tc.scheme + "://" + serve(t, tc.reply)})
+			got := ask(t, Job{Redis: &RedisJob{URL: tc.scheme + "://" + serve(t, tc.reply)}})
 			if got.Class != tc.want {
 				t.Errorf("%s: class %q (%s), want %q", tc.reason, got.Class, got.Error, tc.want)
 			}
@@ -182,6 +182,7 @@ func TestRunRefusesBadJobs(t *testing.T) {
 		"Truncated": {"half a job", `{"redis":{"url":"` + secret},
 		"Syntax":    {"not JSON", secret},
 		"Type":      {"a field of another type", `{"redis":{"url":["` + secret + `"]}}`},
+		"Both":      {"two questions", `{"redis":{"url":"redis://x"},"http":{"url":"http://` + secret + `"}}`},
 		"Two":       {"two jobs", `{"redis":{"url":"redis://x"}} {"redis":{}}`},
 		"Huge":      {"more than a job can be", `{"redis":{"url":"` + strings.Repeat("x", maxJob) + `"}}`},
 	}

@@ -2,10 +2,7 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"io"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -96,38 +93,15 @@ func serverVersion(ctx context.Context, client *redis.Client) string {
 	return ""
 }
 
-func failed(result Result, class Class, message string) Result {
-	result.Class = class
-	result.Error = string(class) + ": " + message
-	return result
-}
-
 func failedWith(result Result, err error) Result {
-	class, message := classify(err)
+	class, message, ok := classifyReply(err)
+	if !ok {
+		class, message = classify(err)
+	}
+	if class == "" {
+		class, message = ClassProtocol, "the answer is not that of a Redis server"
+	}
 	return failed(result, class, message)
-}
-
-// classify puts an error in words of the probe's own: a library's or a server's text may quote what it was given.
-func classify(err error) (Class, string) {
-	if class, message, ok := classifyReply(err); ok {
-		return class, message
-	}
-	if lookup, ok := errors.AsType[*net.DNSError](err); ok && !lookup.IsTimeout {
-		return ClassResolve, "no such host " + lookup.Name
-	}
-	if isTLS(err) {
-		return ClassTLS, "no TLS there, or its certificate is not trusted"
-	}
-	if network, ok := errors.AsType[net.Error](err); errors.Is(err, context.DeadlineExceeded) || (ok && network.Timeout()) {
-		return ClassTimeout, "no answer within " + Timeout.String()
-	}
-	if errors.Is(err, io.EOF) {
-		return ClassConnect, "the server closed the connection"
-	}
-	if network, ok := errors.AsType[*net.OpError](err); ok {
-		return ClassConnect, connectMessage(network)
-	}
-	return ClassProtocol, "the answer is not that of a Redis server"
 }
 
 // classifyReply sorts the errors that a Redis itself replied with, by their first word.
@@ -153,26 +127,4 @@ func classifyReply(err error) (Class, string, bool) {
 		return ClassConnect, "the server is not ready (" + code + ")", true
 	}
 	return ClassProtocol, "the server refuses the command", true
-}
-
-func isTLS(err error) bool {
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[tls.AlertError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok
-}
-
-func connectMessage(err *net.OpError) string {
-	cause := err.Err.Error()
-	if inner := errors.Unwrap(err.Err); inner != nil {
-		cause = inner.Error()
-	}
-	if err.Addr == nil {
-		return cause
-	}
-	return err.Addr.String() + ": " + cause
 }

@@ -36,6 +36,7 @@ type projectJSON struct {
 	Result    Result      `json:"result"`
 	Failure   string      `json:"failure,omitempty"`
 	Restored  []string    `json:"restored,omitempty"`
+	Recovered []string    `json:"recovered,omitempty"`
 	Backup    string      `json:"backup,omitempty"`
 	Commit    string      `json:"commit,omitempty"`
 	Warnings  []string    `json:"warnings,omitempty"`
@@ -64,6 +65,9 @@ type stepJSON struct {
 	Destructive bool      `json:"destructive"`
 	Diff        string    `json:"diff,omitempty"`
 	Swap        *swapJSON `json:"swap,omitempty"`
+
+	Recover *plan.Recover `json:"recover,omitempty"`
+	Restart *plan.Restart `json:"restart,omitempty"`
 }
 
 type swapJSON struct {
@@ -71,6 +75,8 @@ type swapJSON struct {
 	Container   string       `json:"container"`
 	ContainerID string       `json:"containerId"`
 	ConfigHash  string       `json:"configHash"`
+	Shares      []string     `json:"shares,omitempty"`
+	StartFirst  bool         `json:"startFirst,omitempty"`
 	Changes     []changeJSON `json:"changes"`
 }
 
@@ -145,7 +151,7 @@ func basisOf(b plan.Basis) plan.Basis {
 func projectOf(p Project) projectJSON {
 	doc := projectJSON{
 		Name: p.Name, Directory: p.Directory, Files: append([]string{}, p.Files...), Engine: p.Context,
-		Result: p.Result, Failure: p.Failure, Restored: p.Restored, Backup: p.Backup, Commit: p.Commit,
+		Result: p.Result, Failure: p.Failure, Restored: p.Restored, Recovered: p.Recovered, Backup: p.Backup, Commit: p.Commit,
 		Warnings: p.Warnings,
 	}
 	for _, other := range p.Others {
@@ -158,13 +164,14 @@ func stepOf(project string, step plan.Step) stepJSON {
 	doc := stepJSON{
 		ID: step.ID, Project: project, Verb: step.Verb, Object: step.Object, Cause: step.Cause,
 		Requires: step.Requires, Destructive: step.Destructive, Diff: step.Diff,
+		Recover: step.Recover, Restart: step.Restart,
 	}
 	if step.Swap == nil {
 		return doc
 	}
 	doc.Swap = &swapJSON{
 		Service: step.Swap.Service, Container: step.Swap.Container, ContainerID: step.Swap.ContainerID,
-		ConfigHash: step.Swap.ConfigHash, Changes: []changeJSON{},
+		ConfigHash: step.Swap.ConfigHash, Shares: step.Swap.Shares, StartFirst: step.Swap.StartFirst, Changes: []changeJSON{},
 	}
 	for _, change := range step.Swap.Changes {
 		doc.Swap.Changes = append(doc.Swap.Changes, changeOf(change))

@@ -15,7 +15,7 @@ import (
 func masked(p Project) Project {
 	m := newMasker(p)
 	p.Context, p.Failure = m.text(p.Context), m.text(p.Failure)
-	p.Restored, p.Warnings = each(p.Restored, m.text), each(p.Warnings, m.text)
+	p.Restored, p.Recovered, p.Warnings = each(p.Restored, m.text), each(p.Recovered, m.text), each(p.Warnings, m.text)
 	p.Findings = each(p.Findings, m.finding)
 	if p.Remaining != nil {
 		p.Remaining = each(p.Remaining, m.finding)

@@ -53,6 +53,8 @@ type Project struct {
 	// Failure says what failed and Restored what was put back (or not).
 	Failure  string
 	Restored []string
+	// Recovered says what was put in order before, of transactions that had been cut off.
+	Recovered []string
 	// Backup is the folder with copies of the files as they were, and Commit the hash of the git commit of them as they are.
 	Backup, Commit string
 	Warnings       []string

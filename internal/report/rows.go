@@ -20,6 +20,7 @@ const (
 	signCompliant = "="
 	signIdle      = "."
 	signSwap      = "-/+"
+	signRestart   = "~"
 )
 
 // row is one variable of one service with everything that is known of it.
@@ -30,11 +31,11 @@ type row struct {
 	waits    bool         // nothing mends it as long as something else is held
 }
 
-// group is one service: its variables by name and its swaps in plan order.
+// group is one service: its variables by name, and the swaps and restarts of its containers in plan order.
 type group struct {
 	service string
 	rows    []row
-	swaps   []plan.Step
+	moves   []plan.Step
 	held    []string // why its container is not swapped
 }
 
@@ -50,9 +51,9 @@ func groups(p Project) []group {
 		return services[service]
 	}
 	for i, step := range p.Plan.Steps {
-		if step.Verb == plan.VerbSwap {
-			g := at(step.Swap.Service)
-			g.swaps = append(g.swaps, step)
+		if service := movedService(step); service != "" {
+			g := at(service)
+			g.moves = append(g.moves, step)
 			order[g.service] = min(order[g.service], i)
 		}
 	}
@@ -76,6 +77,17 @@ func groups(p Project) []group {
 	return sorted
 }
 
+// movedService is the service whose container a step replaces or restarts, or empty.
+func movedService(step plan.Step) string {
+	switch {
+	case step.Swap != nil:
+		return step.Swap.Service
+	case step.Restart != nil:
+		return step.Restart.Service
+	}
+	return ""
+}
+
 // policies are the names of those that select a service of the project.
 func policies(p Project) []string {
 	names := map[string]bool{}
@@ -97,7 +109,10 @@ func (g *group) row(name string) *row {
 
 // attachChanges gives each variable that a policy speaks of its change; the others are listed with the swap itself.
 func (g *group) attachChanges() {
-	for _, step := range g.swaps {
+	for _, step := range g.moves {
+		if step.Swap == nil {
+			continue
+		}
 		for _, change := range step.Swap.Changes {
 			if change.Policy == "" {
 				continue
@@ -111,7 +126,7 @@ func (g *group) attachChanges() {
 
 // attachHolds finds out what stays as it is because the service's swap, or the whole project, is held.
 func (g *group) attachHolds(p plan.Plan) {
-	if len(p.Held) == 0 || len(g.swaps) > 0 {
+	if len(p.Held) == 0 || len(g.moves) > 0 {
 		return
 	}
 	reasons := map[string]bool{}

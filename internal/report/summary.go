@@ -82,6 +82,8 @@ type totals struct {
 	Differ    int `json:"differ"`
 	Patches   int `json:"filesToPatch"`
 	Swaps     int `json:"containersToSwap"`
+	Restarts  int `json:"containersToRestart"`
+	Recovers  int `json:"transactionsToRecover"`
 	Checks    int `json:"checks"`
 	Held      int `json:"held"`
 	done      map[plan.Verb]int
@@ -127,6 +129,8 @@ func (t *totals) add(p Project) {
 	}
 	t.Patches += len(p.Plan.Of(plan.VerbPatch))
 	t.Swaps += len(p.Plan.Of(plan.VerbSwap))
+	t.Restarts += len(p.Plan.Of(plan.VerbRestart))
+	t.Recovers += len(p.Plan.Of(plan.VerbRecover))
 	t.Checks += len(p.Plan.Of(plan.VerbCheck))
 	t.Held += len(held(p))
 }
@@ -175,6 +179,8 @@ func projectSummary(verb Verb, p Project) string {
 		return fmt.Sprintf("Failed: %s could not be looked at or changed.", p.Name)
 	case verb == VerbApply:
 		return applySummary(p, t)
+	case t.Recovers > 0:
+		return fmt.Sprintf("Plan: %s to put in order; what comes after is planned then."+unchanged, plural(t.Recovers, "cut-off transaction"))
 	case t.Variables == 0 && t.Held == 0:
 		return "Nothing to compare: no policy selects a service of this project."
 	case t.Differ == 0 && t.Held == 0 && len(p.Plan.Steps) == 0:
@@ -182,8 +188,16 @@ func projectSummary(verb Verb, p Project) string {
 	case verb == VerbCheck:
 		return fmt.Sprintf("%s, %s: %s, %s.", plural(t.Services, "service"), plural(t.Variables, "variable"), compliant(t), differ(t.Differ))
 	}
-	return fmt.Sprintf("Plan: %s to patch, %s to swap, %s; %d held."+unchanged,
-		plural(t.Patches, "file"), plural(t.Swaps, "container"), plural(t.Checks, "check"), t.Held)
+	return fmt.Sprintf("Plan: %s to patch, %s to swap%s, %s; %d held."+unchanged,
+		plural(t.Patches, "file"), plural(t.Swaps, "container"), restarts(t.Restarts, "to restart"), plural(t.Checks, "check"), t.Held)
+}
+
+// restarts is said only where there are any.
+func restarts(n int, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s %s", plural(n, "container"), what)
 }
 
 func applySummary(p Project, t totals) string {
@@ -201,6 +215,9 @@ func applySummary(p Project, t totals) string {
 		remains = fmt.Sprintf(" %d held.", t.Held)
 	}
 	patched, swapped := t.done[plan.VerbPatch], t.done[plan.VerbSwap]
+	if patched+swapped == 0 && len(p.Recovered) > 0 {
+		return "Put in order what was cut off; nothing else was changed." + remains
+	}
 	if patched+swapped == 0 {
 		return "Nothing was changed." + remains
 	}
@@ -208,7 +225,8 @@ func applySummary(p Project, t totals) string {
 	if p.Failure != "" {
 		applied = "Applied, but failed"
 	}
-	return fmt.Sprintf("%s: %s patched, %s swapped; %s.%s", applied, plural(patched, "file"), plural(swapped, "container"), verification(t), remains)
+	return fmt.Sprintf("%s: %s patched, %s swapped%s; %s.%s", applied, plural(patched, "file"), plural(swapped, "container"),
+		restarts(t.done[plan.VerbRestart], "restarted"), verification(t), remains)
 }
 
 // verification never says more than what ran.

@@ -56,6 +56,7 @@ func (s section) print(several bool) {
 		s.header()
 	}
 	if !s.PlanShown {
+		s.recoveries()
 		for _, g := range groups(s.project) {
 			s.group(g)
 		}
@@ -66,6 +67,7 @@ func (s section) print(several bool) {
 		}
 		s.held()
 	}
+	s.recovered()
 	s.outcomes()
 	s.saved()
 	s.failure()
@@ -126,7 +128,7 @@ func (s section) by(cause string) []string {
 func (s section) group(g group) {
 	listed := slices.DeleteFunc(slices.Clone(g.rows), func(r row) bool { return !r.differs() && !s.Verbose })
 	idle := g.idle()
-	if len(listed)+len(idle)+len(g.swaps)+len(g.held) == 0 {
+	if len(listed)+len(idle)+len(g.moves)+len(g.held) == 0 {
 		return
 	}
 	s.title("service " + g.service)
@@ -137,8 +139,8 @@ func (s section) group(g group) {
 	for _, r := range listed {
 		s.row(r, min(column, s.Width/2))
 	}
-	for _, swap := range g.swaps {
-		s.swap(swap)
+	for _, step := range g.moves {
+		s.move(step)
 	}
 	for _, reason := range g.held {
 		s.block(block{head: "  " + signHeld + " swap held: ", color: signColor(signHeld), hang: 6, words: words(reason)})
@@ -220,9 +222,18 @@ func (s section) finding(f policy.Finding, column int) {
 	}
 }
 
-func (s section) swap(step plan.Step) {
+func (s section) move(step plan.Step) {
+	if step.Restart != nil {
+		head := fmt.Sprintf("  %s restart %s (%s)  ", signRestart, step.Restart.Container, shortID(step.Restart.ContainerID))
+		s.block(block{head: head, color: signColor(signRestart), hang: 6, words: words(step.Cause)})
+		return
+	}
+	first := ""
+	if step.Swap.StartFirst {
+		first = ", started before the old one stops"
+	}
 	head := fmt.Sprintf("  %s swap %s (%s)  ", signSwap, step.Swap.Container, shortID(step.Swap.ContainerID))
-	s.block(block{head: head, color: signColor(signSwap), hang: 6, words: words(step.Cause)})
+	s.block(block{head: head, color: signColor(signSwap), hang: 6, words: words(step.Cause + first)})
 	var along []plan.Change
 	for _, change := range step.Swap.Changes {
 		if change.Policy == "" {

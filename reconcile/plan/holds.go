@@ -30,20 +30,49 @@ func heldFindings(in Input) []Hold {
 func directHolds(in Input, due []Container) []Hold {
 	var held []Hold
 	for _, c := range due {
-		rollout, checks := serviceRollout(in, c.Service)
-		up := "docker compose up -d " + c.Service
-		switch unsupported := policy.Unsupported(rollout.Strategy, checks); {
-		case c.Held != "":
-			held = append(held, Hold{Object: c.Service, Reason: c.Held, Next: c.Next})
-		case rollout.Strategy == policy.StrategyNever:
-			held = append(held, Hold{Object: c.Service, Reason: "the policy's rollout strategy is Never", Next: up})
-		case unsupported != "":
-			held = append(held, Hold{Object: c.Service, Reason: unsupported, Next: up})
-		default:
-			held = append(held, doomed(in, c.Service)...)
+		reason, next := heldContainer(in, c)
+		if reason == "" {
+			reason, next = heldCompanion(in, c)
 		}
+		if reason != "" {
+			held = append(held, Hold{Object: c.Service, Reason: reason, Next: next})
+			continue
+		}
+		held = append(held, doomed(in, c.Service)...)
 	}
 	return held
+}
+
+// heldContainer says why a container cannot be replaced, whatever it is replaced for.
+func heldContainer(in Input, c Container) (reason, next string) {
+	rollout, checks := serviceRollout(in, c.Service)
+	up := "docker compose up -d " + c.Service
+	unsupported := policy.Unsupported(rollout.Strategy, checks)
+	switch {
+	case c.Held != "":
+		return c.Held, c.Next
+	case rollout.Strategy == policy.StrategyNever:
+		return "the policy's rollout strategy is Never", up
+	case unsupported != "":
+		return unsupported, up
+	case rollout.Strategy != policy.StrategyStartFirst:
+		return "", ""
+	case c.Forced != "":
+		return "it cannot be started beside itself: " + c.Forced, "take rollout.strategy StartFirst out of the policy"
+	case c.Overlap != "" && !rollout.Force:
+		return "it should not run beside itself: " + c.Overlap, "take rollout.strategy StartFirst out of the policy, or say rollout.force: true"
+	}
+	return "", ""
+}
+
+// heldCompanion says why a container that has to be replaced together with c cannot be.
+func heldCompanion(in Input, c Container) (reason, next string) {
+	for _, companion := range companions(in, c) {
+		if reason, _ := heldContainer(in, companion); reason != "" {
+			return fmt.Sprintf("%s, which shares namespaces or volumes with it, cannot be replaced: %s", companion.Name, reason), "docker compose up -d"
+		}
+	}
+	return "", ""
 }
 
 // doomed holds a service that a policy selects which cannot come to hold whatever is swapped: a variable of it is held, or a check
@@ -87,6 +116,8 @@ func unaskable(in Input, check policy.Check) string {
 		service, texts = check.Redis.Service, []string{check.Redis.URL, check.Redis.Channel}
 	case check.Log != nil:
 		service = check.Log.Service
+	case check.HTTP != nil:
+		service, texts = check.HTTP.Service, []string{check.HTTP.URL}
 	default:
 		return ""
 	}
@@ -102,13 +133,21 @@ func unaskable(in Input, check policy.Check) string {
 		env = environment(in.Containers[i].NewEnv)
 	}
 	for _, text := range texts {
-		if _, err := policy.Expand(text, env); err != nil {
+		expanded, err := policy.Expand(text, env)
+		if err != nil {
 			return err.Error()
+		}
+		if check.HTTP == nil {
+			continue
+		}
+		if problem, hint := check.HTTP.ProblemWith(expanded); problem != "" {
+			return "its URL " + problem + ": " + hint
 		}
 	}
 	return ""
 }
 
+// waitingHolds holds what would go together with something that is held.
 func waitingHolds(in Input, due []Container, held []Hold) []Hold {
 	services := map[string]bool{}
 	for _, h := range held {
@@ -118,14 +157,14 @@ func waitingHolds(in Input, due []Container, held []Hold) []Hold {
 	for changed := true; changed; {
 		changed = false
 		for _, c := range due {
-			partner := heldPartner(in, c.Service, services)
+			partner, why := heldPartner(in, c, services)
 			if services[c.Service] || partner == "" {
 				continue
 			}
 			services[c.Service], changed = true, true
 			waiting = append(waiting, Hold{
 				Object: c.Service,
-				Reason: fmt.Sprintf("waits for %s, which the same policy selects and which is held", partner),
+				Reason: fmt.Sprintf("waits for %s, %s and which is held", partner, why),
 				Next:   "docker compose up -d " + c.Service + " " + partner,
 			})
 		}
@@ -133,20 +172,23 @@ func waitingHolds(in Input, due []Container, held []Hold) []Hold {
 	return waiting
 }
 
-// heldPartner names a held service that shares a policy with service.
-func heldPartner(in Input, service string, held map[string]bool) string {
-	policies := policiesOf(in.Findings, service)
+// heldPartner names a held service that would go together with c, and why it would.
+func heldPartner(in Input, c Container, held map[string]bool) (partner, why string) {
+	policies := policiesOf(in.Findings, c.Service)
 	for _, other := range slices.Sorted(maps.Keys(held)) {
-		if other == service {
+		if other == c.Service {
 			continue
 		}
 		for _, name := range policiesOf(in.Findings, other) {
 			if slices.Contains(policies, name) {
-				return other
+				return other, "which the same policy selects"
 			}
 		}
+		if slices.ContainsFunc(companions(in, c), func(companion Container) bool { return companion.Service == other }) {
+			return other, "which shares its namespaces or volumes"
+		}
 	}
-	return ""
+	return "", ""
 }
 
 func sortedHolds(held []Hold) []Hold {

@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/composure-dev/composure/policy"
 )
@@ -27,12 +26,15 @@ type Input struct {
 	Running []string
 	// Blocked, when not empty, holds the whole project: nothing is planned.
 	Blocked []Hold
+	// Recover, when not empty, are transactions that were cut off: until they are in order, nothing else is planned.
+	Recover []Recover
 	Basis   Basis
 }
 
 // Container is a running container and the environment that the patched files would give it.
 type Container struct {
 	Service string
+	Number  int // of the replica
 	ID      string
 	Name    string
 	OldEnv  map[string]*string
@@ -43,6 +45,14 @@ type Container struct {
 	Touched bool
 	// Held says why it cannot be swapped, and Next what helps; empty when it can.
 	Held, Next string
+	// Shares are the ids of the containers whose namespaces or volumes it uses: it is replaced after each of them.
+	Shares []string
+	// RestartsWith are the services after whose replacement it is restarted.
+	RestartsWith []string
+	// OneShot says that the service is one that ends by itself.
+	OneShot bool
+	// Overlap says why it cannot run beside its replacement, Forced why not even when the policy insists; empty when it can.
+	Overlap, Forced string
 }
 
 // Make computes the plan. It is pure: the order of the input's lists does not change a byte of the result.
@@ -54,11 +64,15 @@ func Make(in Input) Plan {
 	if len(in.Blocked) > 0 {
 		return p
 	}
+	if len(in.Recover) > 0 {
+		p.Steps, p.Held = recoverSteps(in), nil
+		return p
+	}
 	p.Steps = append(p.Steps, patchSteps(in)...)
-	swaps, held := swapSteps(in)
-	p.Steps = append(p.Steps, swaps...)
+	moves, held := moveSteps(in)
+	p.Steps = append(p.Steps, moves...)
 	p.Held = append(p.Held, held...)
-	p.Steps = append(p.Steps, checkSteps(in, swaps)...)
+	p.Steps = append(p.Steps, checkSteps(in, moves)...)
 	p.Held = sortedHolds(p.Held)
 	return p
 }
@@ -126,34 +140,6 @@ func patchSteps(in Input) []Step {
 	return steps
 }
 
-// swapSteps returns the swaps in rollout order. The services of one policy go together: when one of them is held the others
-// wait, or the policy would be half applied.
-func swapSteps(in Input) ([]Step, []Hold) {
-	rollout, _ := policy.Strictest(in.Policies) // only its order: the rest is each service's own
-	var due []Container
-	for _, c := range in.Containers {
-		if needsSwap(in, c) {
-			due = append(due, c)
-		}
-	}
-	slices.SortFunc(due, func(a, b Container) int {
-		return cmp.Or(
-			cmp.Compare(rank(rollout.Order, a.Service), rank(rollout.Order, b.Service)),
-			cmp.Compare(a.Service, b.Service),
-			cmp.Compare(a.Name, b.Name),
-		)
-	})
-	held := directHolds(in, due)
-	held = append(held, waitingHolds(in, due, held)...)
-	var steps []Step
-	for _, c := range due {
-		if !slices.ContainsFunc(held, func(h Hold) bool { return h.Object == c.Service }) {
-			steps = append(steps, swapStep(in, c))
-		}
-	}
-	return steps, held
-}
-
 // needsSwap reports whether c is stale by a finding, or would be by the patch of a file that the project loads. A patch that
 // repeats what another layer already gives changes neither the environment nor the hash, and then nothing has to be swapped.
 func needsSwap(in Input, c Container) bool {
@@ -188,25 +174,10 @@ func policiesOf(findings []policy.Finding, service string) []string {
 	return names
 }
 
-func swapStep(in Input, c Container) Step {
-	changed := changes(in, c)
-	rollout, _ := serviceRollout(in, c.Service)
-	return Step{
-		ID:          "swap:" + c.Name,
-		Verb:        VerbSwap,
-		Object:      fmt.Sprintf("%s (%s)", c.Service, c.Name),
-		Cause:       swapCause(in, c, changed),
-		Requires:    requiredPatches(in, c.Service),
-		Destructive: true,
-		Swap: &Swap{
-			Service: c.Service, ContainerID: c.ID, Container: c.Name, Changes: changed, ConfigHash: c.NewHash,
-			Env:       slices.Sorted(slices.Values(c.NewEnv)),
-			StableFor: time.Duration(rollout.StableFor), Timeout: time.Duration(rollout.Timeout),
-		},
+func swapCause(in Input, c Container, changed []Change, parents []string) string {
+	if !needsSwap(in, c) {
+		return "it shares namespaces or volumes with " + strings.Join(parents, ", ")
 	}
-}
-
-func swapCause(in Input, c Container, changed []Change) string {
 	names := policiesOf(slices.DeleteFunc(slices.Clone(in.Findings), func(f policy.Finding) bool {
 		return !f.Difference() || f.Held != ""
 	}), c.Service)
@@ -229,11 +200,14 @@ func requiredPatches(in Input, service string) []string {
 }
 
 // checkSteps are the checks of every policy of which a service is swapped; where nothing is swapped there is nothing to verify.
-func checkSteps(in Input, swaps []Step) []Step {
+func checkSteps(in Input, moves []Step) []Step {
 	var requires []string
 	swapped := map[string]bool{}
-	for _, step := range swaps {
+	for _, step := range moves {
 		requires = append(requires, step.ID)
+		if step.Swap == nil {
+			continue
+		}
 		for _, name := range policiesOf(in.Findings, step.Swap.Service) {
 			swapped[name] = true
 		}
@@ -274,7 +248,7 @@ func Describe(c policy.Check) string {
 	case c.Exec != nil:
 		return fmt.Sprintf("exec in %s: %s", c.Exec.Service, strings.Join(c.Exec.Command, " "))
 	case c.HTTP != nil:
-		return fmt.Sprintf("http from %s", c.HTTP.Service)
+		return fmt.Sprintf("http from %s: status %d", c.HTTP.Service, c.HTTP.Status)
 	default:
 		return "nothing"
 	}

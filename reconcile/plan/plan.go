@@ -13,9 +13,11 @@ type Verb string
 
 // The verbs, in the order they happen.
 const (
-	VerbPatch Verb = "patch" // write declarations into one compose file
-	VerbSwap  Verb = "swap"  // replace one container
-	VerbCheck Verb = "check" // verify, after the last swap
+	VerbRecover Verb = "recover" // finish or undo a transaction that was cut off; nothing else is planned beside it
+	VerbPatch   Verb = "patch"   // write declarations into one compose file
+	VerbSwap    Verb = "swap"    // replace one container
+	VerbRestart Verb = "restart" // stop and start one container, because of another's swap
+	VerbCheck   Verb = "check"   // verify, after the last swap
 )
 
 // Plan is what apply would do for one project. Steps are in execution order.
@@ -36,7 +38,7 @@ type Basis struct {
 	Environment string `json:"environment"`
 }
 
-// Step is one action. Exactly one of Patch, Swap and Check is set, by Verb.
+// Step is one action. Exactly one of Recover, Patch, Swap, Restart and Check is set, by Verb.
 type Step struct {
 	ID          string   `json:"id"` // stable: verb and object
 	Verb        Verb     `json:"verb"`
@@ -46,9 +48,40 @@ type Step struct {
 	Destructive bool     `json:"destructive"` // stops a running container
 	Diff        string   `json:"diff,omitempty"`
 
-	Patch *Patch `json:"-"`
-	Swap  *Swap  `json:"swap,omitempty"`
-	Check *Check `json:"-"`
+	Recover *Recover `json:"recover,omitempty"`
+	Patch   *Patch   `json:"-"`
+	Swap    *Swap    `json:"swap,omitempty"`
+	Restart *Restart `json:"restart,omitempty"`
+	Check   *Check   `json:"-"`
+}
+
+// Recover is a transaction that was cut off, and what becomes of it.
+type Recover struct {
+	Transaction string `json:"transaction"`
+	// Finish says that its checks had passed, so that only its end is missing; else all of it is undone.
+	Finish bool `json:"finish"`
+	// Files and Containers are those that may not be as they were, by name.
+	Files      []string `json:"files,omitempty"`
+	Containers []string `json:"containers,omitempty"`
+	// Locked are files whose folders are locked meanwhile.
+	Locked []string `json:"-"`
+}
+
+// Restart is a stop and start of one container.
+type Restart struct {
+	Service     string `json:"service"`
+	ContainerID string `json:"containerId"`
+	Container   string `json:"container"` // its name
+
+	Pace Pace `json:"-"`
+}
+
+// Pace is how long a started container is given, and what it is to come to.
+type Pace struct {
+	StableFor time.Duration
+	Timeout   time.Duration
+	// OneShot says that an exit with code 0 is what it is to come to, too.
+	OneShot bool
 }
 
 // Patch is the new content of one file.
@@ -72,12 +105,16 @@ type Swap struct {
 	ContainerID string   `json:"containerId"`
 	Container   string   `json:"container"` // its name
 	Changes     []Change `json:"changes"`
-	ConfigHash  string   `json:"configHash"`
+	// ConfigHash is empty when it holds the id of another container that is replaced first, and can only be told then.
+	ConfigHash string `json:"configHash"`
+	// Shares are the containers, by full id, that are replaced before this one and whose namespaces or volumes it uses.
+	Shares []string `json:"shares,omitempty"`
+	// StartFirst says that the replacement is started before this container is stopped.
+	StartFirst bool `json:"startFirst,omitempty"`
 	// Env is the whole new Config.Env, sorted. It holds secrets and is never printed.
 	Env []string `json:"-"`
 
-	StableFor time.Duration `json:"-"`
-	Timeout   time.Duration `json:"-"`
+	Pace Pace `json:"-"`
 }
 
 // Sign is how a line of a diff begins.

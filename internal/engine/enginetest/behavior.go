@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 
 	"github.com/composure-dev/composure/internal/engine"
 )
@@ -51,6 +52,9 @@ const (
 // box is a container: its inspect answer, and its runs over time.
 type box struct {
 	container.InspectResponse
+	layer     files                           // what was written beside the volumes
+	links     []link                          // on the default bridge
+	macs      map[string]network.HardwareAddr // that were asked for, by network
 	program   Program
 	runs      []run
 	running   bool
@@ -106,6 +110,10 @@ func (e *Engine) settle(b *box) {
 	now := time.Now()
 	for {
 		if !b.restartAt.IsZero() && !now.Before(b.restartAt) {
+			if e.join(b) != nil {
+				b.restartAt = time.Time{} // the engine does not try again
+				return
+			}
 			b.RestartCount++
 			e.assignAll(b)
 			b.begin(b.restartAt)

@@ -36,7 +36,8 @@ type Engine struct {
 	images     map[string]*image // by id
 	tags       map[string]string // image id by name:tag
 	networks   map[string]*subnet
-	containers map[string]*box // by id
+	containers map[string]*box  // by id
+	volumes    map[string]files // by where they lie on the host
 	probe      ProbeHandler
 }
 
@@ -57,6 +58,7 @@ func New(options Options) *Engine {
 		tags:       make(map[string]string),
 		networks:   make(map[string]*subnet),
 		containers: make(map[string]*box),
+		volumes:    make(map[string]files),
 	}
 	e.AddNetwork("bridge", "172.17.0.0/16")
 	return e
@@ -139,7 +141,8 @@ func (e *Engine) Inspect(ctx context.Context, id string) (engine.Container, erro
 func (e *Engine) inspect(b *box) (engine.Container, error) {
 	e.settle(b)
 	b.State = b.state(time.Now())
-	raw, err := json.Marshal(b.InspectResponse)
+	b.HostConfig.Links = e.shownLinks(b)
+	raw, err := json.Marshal(b.shown())
 	if err != nil {
 		return engine.Container{}, err
 	}
@@ -148,6 +151,18 @@ func (e *Engine) inspect(b *box) (engine.Container, error) {
 		return engine.Container{}, err
 	}
 	return engine.Container{InspectResponse: copied, Raw: raw}, nil
+}
+
+// shown is an inspect answer with what its type has no field for.
+func (b *box) shown() any {
+	type config struct {
+		*container.Config
+		MacAddress string `json:",omitempty"`
+	}
+	return struct {
+		container.InspectResponse
+		Config config
+	}{InspectResponse: b.InspectResponse, Config: config{Config: b.Config, MacAddress: b.macs[modeNetwork(b.HostConfig.NetworkMode)].String()}}
 }
 
 // named takes a name with its leading slash.

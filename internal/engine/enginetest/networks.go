@@ -3,6 +3,7 @@ package enginetest
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,8 +15,9 @@ import (
 )
 
 type subnet struct {
-	id     string
-	prefix netip.Prefix
+	id      string
+	prefix  netip.Prefix
+	prefix6 netip.Prefix // the zero value without IPv6
 }
 
 // AddNetwork adds a user network with an IPv4 subnet, such as "10.1.0.0/16". It panics on one that cannot be parsed.
@@ -23,6 +25,14 @@ func (e *Engine) AddNetwork(name, prefix string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.networks[name] = &subnet{id: e.nextID(), prefix: netip.MustParsePrefix(prefix)}
+}
+
+// AddDualNetwork adds a user network with an IPv4 and an IPv6 subnet.
+func (e *Engine) AddDualNetwork(name, prefix, prefix6 string) {
+	e.AddNetwork(name, prefix)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.networks[name].prefix6 = netip.MustParsePrefix(prefix6)
 }
 
 // attach notes the networks of a new container. Whether they exist, and which addresses they give, turns out at the start.
@@ -49,6 +59,26 @@ func (e *Engine) attach(b *box, spec engine.Spec) error {
 		}
 	}
 	b.NetworkSettings.Networks = given
+	return e.wantMACs(b, spec.MACAddress)
+}
+
+// wantMACs notes the MAC addresses that were asked for: below API 1.44 only the container's own counts, for its first network.
+func (e *Engine) wantMACs(b *box, own string) error {
+	b.macs = make(map[string]network.HardwareAddr)
+	for name, settings := range b.NetworkSettings.Networks {
+		if e.atLeast("1.44") && settings.MacAddress != nil {
+			b.macs[name] = settings.MacAddress
+		}
+		settings.MacAddress = nil
+	}
+	if own == "" {
+		return nil
+	}
+	address, err := net.ParseMAC(own)
+	if err != nil {
+		return fmt.Errorf("invalid MAC address: %w", err)
+	}
+	b.macs[modeNetwork(b.HostConfig.NetworkMode)] = network.HardwareAddr(address)
 	return nil
 }
 
@@ -68,12 +98,23 @@ func (e *Engine) acquire(b *box) error {
 		if e.networks[name] == nil {
 			return fmt.Errorf("%w: network %s", engine.ErrNotFound, name)
 		}
-		if settings.IPAMConfig != nil && settings.IPAMConfig.IPv4Address.IsValid() && e.addressTaken(name, settings.IPAMConfig.IPv4Address) {
-			return fmt.Errorf("address already in use: %s on network %s", settings.IPAMConfig.IPv4Address, name)
+		for _, address := range wantedAddresses(settings) {
+			if e.addressTaken(name, address) {
+				return fmt.Errorf("address already in use: %s on network %s", address, name)
+			}
 		}
 	}
 	e.assignAll(b)
 	return nil
+}
+
+// wantedAddresses are those that were asked for.
+func wantedAddresses(settings *network.EndpointSettings) []netip.Addr {
+	if settings.IPAMConfig == nil {
+		return nil
+	}
+	wanted := []netip.Addr{settings.IPAMConfig.IPv4Address, settings.IPAMConfig.IPv6Address}
+	return slices.DeleteFunc(wanted, func(address netip.Addr) bool { return !address.IsValid() })
 }
 
 func (e *Engine) assignAll(b *box) {
@@ -90,7 +131,12 @@ func (e *Engine) assign(b *box, name string, settings *network.EndpointSettings)
 	settings.EndpointID = e.nextID()
 	settings.Gateway = prefix.Addr().Next()
 	settings.IPPrefixLen = prefix.Bits()
-	settings.IPAddress = e.freeAddress(name, settings)
+	settings.IPAddress = e.freeAddress(name, prefix, settings)
+	if prefix6 := e.networks[name].prefix6; prefix6.IsValid() {
+		settings.IPv6Gateway, settings.GlobalIPv6PrefixLen = prefix6.Addr().Next(), prefix6.Bits()
+		settings.GlobalIPv6Address = e.freeAddress(name, prefix6, settings)
+	}
+	settings.MacAddress = b.macs[name]
 	if settings.MacAddress == nil {
 		v4 := settings.IPAddress.As4()
 		settings.MacAddress = network.HardwareAddr{0x02, 0x42, v4[0], v4[1], v4[2], v4[3]}
@@ -105,11 +151,14 @@ func (e *Engine) assign(b *box, name string, settings *network.EndpointSettings)
 	}
 }
 
-func (e *Engine) freeAddress(name string, settings *network.EndpointSettings) netip.Addr {
-	if settings.IPAMConfig != nil && settings.IPAMConfig.IPv4Address.IsValid() {
-		return settings.IPAMConfig.IPv4Address
+// freeAddress is the one of the subnet that was asked for, or the first that is free.
+func (e *Engine) freeAddress(name string, subnet netip.Prefix, settings *network.EndpointSettings) netip.Addr {
+	for _, wanted := range wantedAddresses(settings) {
+		if subnet.Contains(wanted) {
+			return wanted
+		}
 	}
-	address := e.networks[name].prefix.Addr().Next().Next()
+	address := subnet.Addr().Next().Next()
 	for e.addressTaken(name, address) {
 		address = address.Next()
 	}
@@ -119,7 +168,7 @@ func (e *Engine) freeAddress(name string, settings *network.EndpointSettings) ne
 func (e *Engine) addressTaken(name string, address netip.Addr) bool {
 	for _, other := range e.containers {
 		settings := other.NetworkSettings.Networks[name]
-		if other.running && settings != nil && settings.IPAddress == address {
+		if other.running && settings != nil && (settings.IPAddress == address || settings.GlobalIPv6Address == address) {
 			return true
 		}
 	}
@@ -166,5 +215,6 @@ func (e *Engine) release(b *box) {
 	for _, settings := range b.NetworkSettings.Networks {
 		settings.EndpointID, settings.IPPrefixLen, settings.MacAddress = "", 0, nil
 		settings.Gateway, settings.IPAddress = netip.Addr{}, netip.Addr{}
+		settings.IPv6Gateway, settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen = netip.Addr{}, netip.Addr{}, 0
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func (e *Engine) create(spec engine.Spec) (*box, error) {
 		return nil, err
 	}
 	mergeImage(spec.Config, from.Config)
-	b := &box{program: from.Program}
+	b := &box{program: from.Program, layer: make(files)}
 	b.ID = e.nextID()
 	b.Name = "/" + spec.Name
 	b.Created = stamp(time.Now())
@@ -57,6 +58,9 @@ func (e *Engine) create(spec engine.Spec) (*box, error) {
 	}
 	fillHost(b.HostConfig)
 	if b.Mounts, err = e.mounts(b); err != nil {
+		return nil, err
+	}
+	if b.links, err = e.linksTo(b.HostConfig); err != nil {
 		return nil, err
 	}
 	if err := e.attach(b, spec); err != nil {
@@ -89,8 +93,11 @@ func (e *Engine) check(spec engine.Spec) (*image, error) {
 	if taken := e.named("/" + spec.Name); taken != nil {
 		return nil, fmt.Errorf("%w: the name is in use by container %q", engine.ErrConflict, taken.ID)
 	}
-	if spec.Host.UTSMode.IsHost() && spec.Config.Hostname != "" {
-		return nil, fmt.Errorf("conflicting options: hostname and the UTS mode")
+	if err := checkOptions(spec); err != nil {
+		return nil, err
+	}
+	if err := e.checkShared(spec.Host); err != nil {
+		return nil, err
 	}
 	from := e.image(spec.Config.Image)
 	if from == nil {
@@ -121,38 +128,50 @@ func fillHost(host *container.HostConfig) {
 	}
 }
 
-// mounts resolves binds, mounts and the volumes of the image. What names no volume gets a new, empty one.
+// mounts resolves volumes_from, binds, mounts and the volumes of the image, each of which yields to those before, save that a bind
+// or mount takes the place of what is inherited. What names no volume gets a new, empty one.
 func (e *Engine) mounts(b *box) ([]container.MountPoint, error) {
-	var points []container.MountPoint
-	add := func(point container.MountPoint) error {
-		if slices.ContainsFunc(points, func(p container.MountPoint) bool { return p.Destination == point.Destination }) {
-			return fmt.Errorf("duplicate mount point: %s", point.Destination)
-		}
-		if point.Type == mount.TypeVolume && point.Name == "" {
-			point.Name = e.nextID()
-		}
-		if point.Type == mount.TypeVolume {
-			point.Driver, point.Source = "local", "/var/lib/docker/volumes/"+point.Name+"/_data"
-		}
-		points = append(points, point)
-		return nil
-	}
+	var own []container.MountPoint
 	for _, bind := range b.HostConfig.Binds {
-		if err := add(bindPoint(bind)); err != nil {
-			return nil, err
-		}
+		own = append(own, bindPoint(bind))
 	}
 	for _, each := range b.HostConfig.Mounts {
-		if err := add(mountPoint(each)); err != nil {
-			return nil, err
+		own = append(own, mountPoint(each))
+	}
+	for i, point := range own {
+		_, isTmpfs := b.HostConfig.Tmpfs[point.Destination]
+		if isTmpfs || mountedAt(own[:i], point.Destination) {
+			return nil, fmt.Errorf("duplicate mount point: %s", point.Destination)
 		}
 	}
-	for destination := range b.Config.Volumes {
-		if !slices.ContainsFunc(points, func(p container.MountPoint) bool { return p.Destination == destination }) {
-			_ = add(container.MountPoint{Type: mount.TypeVolume, Destination: destination, RW: true}) // cannot be a duplicate
+	points := own
+	inherited, err := e.inherited(b.HostConfig)
+	if err != nil {
+		return nil, err
+	}
+	for _, point := range inherited {
+		if !mountedAt(points, point.Destination) {
+			points = append(points, point)
+		}
+	}
+	for _, destination := range slices.Sorted(maps.Keys(b.Config.Volumes)) {
+		if !mountedAt(points, destination) {
+			points = append(points, container.MountPoint{Type: mount.TypeVolume, Destination: destination, RW: true})
+		}
+	}
+	for i, point := range points {
+		if point.Type == mount.TypeVolume && point.Name == "" {
+			points[i].Name = e.nextID()
+		}
+		if point.Type == mount.TypeVolume {
+			points[i].Driver, points[i].Source = "local", "/var/lib/docker/volumes/"+points[i].Name+"/_data"
 		}
 	}
 	return points, nil
+}
+
+func mountedAt(points []container.MountPoint, destination string) bool {
+	return slices.ContainsFunc(points, func(p container.MountPoint) bool { return p.Destination == destination })
 }
 
 func bindPoint(bind string) container.MountPoint {
@@ -195,7 +214,11 @@ func (e *Engine) Start(ctx context.Context, id string) error {
 	if b.running {
 		return nil
 	}
-	if err := e.acquire(b); err != nil {
+	err = e.join(b)
+	if err == nil {
+		err = e.acquire(b)
+	}
+	if err != nil {
 		return fmt.Errorf("start container %q: %w", id, err)
 	}
 	b.RestartCount, b.backoff, b.stopping = 0, 0, false

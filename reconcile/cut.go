@@ -1,0 +1,153 @@
+package reconcile
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// cut is a transaction whose process died, or that could not tidy up: by its record, by its containers, by its lock, or by all of
+// them.
+type cut struct {
+	id string
+	// record is nil when it is kept in another state folder, or lost.
+	record *state.Record
+	// swaps are those that the engine shows to be unfinished, what others hang on first.
+	swaps []engine.Swapped
+	// finish says that its checks had passed; what is left is to remove the old containers.
+	finish bool
+}
+
+// observeCuts finds what earlier runs have left. Records that cannot be read are told, and keep nothing from being done.
+func (s *Snapshot) observeCuts(src Source, own []engine.Container) {
+	records, err := src.Journal.List(s.Name)
+	if err != nil {
+		s.Warnings = append(s.Warnings, err.Error())
+	}
+	found := map[string]*cut{}
+	at := func(id string) *cut {
+		if found[id] == nil {
+			found[id] = &cut{id: id}
+		}
+		return found[id]
+	}
+	for _, swapped := range engine.Interrupted(own) {
+		c := at(swapped.Transaction)
+		swapped.Pace = usualPace()
+		c.swaps, c.finish = append(c.swaps, swapped), engine.Committed(own, swapped.Transaction)
+	}
+	locker := engine.Locker{Host: src.Host, Alive: src.Alive}
+	if lock, stale := locker.Stale(s.Name, s.All); stale {
+		at(lock.Label(engine.LabelTransaction))
+	}
+	for _, record := range records {
+		_, seen := found[record.Transaction]
+		if seen || open(record) && !underWay(src, record) {
+			c := at(record.Transaction)
+			c.record, c.finish = &record, record.Phase == state.PhaseCommitting
+		}
+	}
+	if src.Transaction != "" {
+		delete(found, src.Transaction)
+	}
+	for _, c := range found {
+		s.cuts = append(s.cuts, *c)
+	}
+	slices.SortFunc(s.cuts, func(a, b cut) int { return cmp.Compare(a.id, b.id) })
+}
+
+// usualPace is what a policy says that says nothing.
+func usualPace() engine.Pace {
+	rollout, _ := policy.Strictest(nil)
+	return engine.Pace{StableFor: time.Duration(rollout.StableFor), Timeout: time.Duration(rollout.Timeout)}
+}
+
+func open(record state.Record) bool { return record.Ended == nil }
+
+// underWay reports whether the process of a transaction runs. This one has none but the transaction that asks.
+func underWay(src Source, record state.Record) bool {
+	return record.Transaction == src.Transaction || record.Host == src.Host && record.PID != os.Getpid() && src.Alive(record.PID)
+}
+
+// needsEngine reports whether the transaction has swapped, or may have.
+func (c cut) needsEngine() bool {
+	return len(c.swaps) > 0 || c.record != nil && len(c.record.Containers) > 0
+}
+
+// recovery is the step that puts a transaction in order.
+func (s *Snapshot) recovery(c cut) plan.Recover {
+	r := plan.Recover{Transaction: c.id, Finish: c.finish}
+	for _, swapped := range c.unfinished() {
+		r.Containers = append(r.Containers, swapped.Name())
+	}
+	if c.record == nil || !open(*c.record) {
+		r.Locked = s.abandonedLocks()
+		return r
+	}
+	for _, image := range c.record.Files {
+		name := image.Path
+		if relative, err := filepath.Rel(s.Directory, image.Path); err == nil && filepath.IsLocal(relative) {
+			name = relative
+		}
+		r.Files, r.Locked = append(r.Files, name), append(r.Locked, image.Path)
+	}
+	return r
+}
+
+// abandonedLocks are the lock files in the project's folders: a process that dies late leaves one although its record is closed.
+func (s *Snapshot) abandonedLocks() []string {
+	var locks []string
+	for _, folder := range Roots(s.Project, nil) {
+		lock := filepath.Join(folder, files.LockName)
+		if _, err := os.Lstat(lock); err == nil && !slices.Contains(locks, lock) {
+			locks = append(locks, lock)
+		}
+	}
+	return locks
+}
+
+// unfinished are the swaps to be undone or finished: those of the record, which knows best, else those that the engine shows. A
+// closed record only explains what the engine still shows.
+func (c cut) unfinished() []engine.Swapped {
+	if c.record == nil {
+		return c.swaps
+	}
+	shows := func(list []engine.Swapped, id string) bool {
+		return slices.ContainsFunc(list, func(s engine.Swapped) bool { return s.Old.ID == id })
+	}
+	var swaps []engine.Swapped
+	for _, recorded := range c.record.Containers {
+		swapped, err := revive(*c.record, recorded)
+		if err == nil && (open(*c.record) || shows(c.swaps, recorded.ID)) {
+			swaps = append(swaps, swapped)
+		}
+	}
+	for _, shown := range c.swaps {
+		if !shows(swaps, shown.Old.ID) {
+			swaps = append(swaps, shown)
+		}
+	}
+	return swaps
+}
+
+// revive makes a swap out of what the record tells of it.
+func revive(record state.Record, recorded state.Container) (engine.Swapped, error) {
+	old := engine.Container{Raw: recorded.Inspect}
+	if err := json.Unmarshal(recorded.Inspect, &old.InspectResponse); err != nil {
+		return engine.Swapped{}, fmt.Errorf("decode the record of container %q: %w", recorded.Name, err)
+	}
+	return engine.Swapped{
+		Old: old, NewID: recorded.Replacement, Transaction: record.Transaction, Pace: recordedPace(recorded.Pace), Injected: recorded.Injected,
+		Touched: recorded.Stopping, Stopped: recorded.Stopping,
+	}, nil
+}

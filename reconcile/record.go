@@ -1,0 +1,117 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// begin writes the record: what the next run, or a person, needs to undo everything.
+func (t *transaction) begin() error {
+	planned, err := json.Marshal(t.proposal.Plan)
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
+	t.record = state.Record{
+		Transaction: t.id, Project: t.proposal.Plan.Project, Host: t.src.Host, PID: os.Getpid(), Began: time.Now().UTC(), Plan: planned,
+		Phase: state.PhasePrepared,
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
+		t.record.Files = append(t.record.Files, state.FileImage{
+			Path: step.Patch.File, Created: step.Patch.Create,
+			DigestBefore: step.Patch.Digest, DigestAfter: files.Digest(step.Patch.After), Before: step.Patch.Before, After: step.Patch.After,
+		})
+	}
+	for _, step := range t.proposal.Plan.Steps {
+		if err := t.note(step); err != nil {
+			return err
+		}
+	}
+	if err := t.src.Journal.Save(t.record); err != nil {
+		return hint.Wrap(err, "say where records may be kept with --state-dir")
+	}
+	return nil
+}
+
+// note adds the container that a step is about to the record.
+func (t *transaction) note(step plan.Step) error {
+	switch {
+	case step.Swap != nil:
+		entry, err := t.entry(step.Swap.Service, step.Swap.ContainerID, step.Swap.Pace)
+		t.record.Containers = append(t.record.Containers, entry)
+		return err
+	case step.Restart != nil:
+		entry, err := t.entry(step.Restart.Service, step.Restart.ContainerID, step.Restart.Pace)
+		t.record.Restarts = append(t.record.Restarts, entry)
+		return err
+	}
+	return nil
+}
+
+func (t *transaction) entry(service, id string, pace plan.Pace) (state.Container, error) {
+	c, found := t.container(service, id)
+	if !found {
+		return state.Container{}, fmt.Errorf("container %q of service %q is not in the snapshot", engine.ShortID(id), service)
+	}
+	inspect, err := json.Marshal(c.InspectResponse)
+	if err != nil {
+		return state.Container{}, fmt.Errorf("encode container %q: %w", c.CleanName(), err)
+	}
+	return state.Container{
+		Injected: t.proposal.Snapshot.Project.Services[service].Injected,
+		ID:       c.ID, Name: c.CleanName(), Inspect: inspect, Service: service, Number: c.Label(engine.LabelContainerNumber),
+		Pace: state.Pace{StableForMs: pace.StableFor.Milliseconds(), TimeoutMs: pace.Timeout.Milliseconds(), OneShot: pace.OneShot},
+	}, nil
+}
+
+// stopping notes a swap right before the first write to its old container: from then on an undo has to put that one back.
+func (t *transaction) stopping(swapped engine.Swapped) error {
+	for i := range t.record.Containers {
+		if t.record.Containers[i].ID == swapped.Old.ID {
+			t.record.Containers[i].Replacement, t.record.Containers[i].Stopping = swapped.NewID, true
+		}
+	}
+	return t.src.Journal.Save(t.record)
+}
+
+// decide notes that everything is verified. From here on the transaction can only be finished, also by another process.
+func (t *transaction) decide() *stepError {
+	if len(t.swapped) == 0 {
+		return nil
+	}
+	t.record.Phase = state.PhaseCommitting
+	if err := t.src.Journal.Save(t.record); err != nil {
+		t.record.Phase = state.PhasePrepared
+		return &stepError{object: "the record", err: err}
+	}
+	return nil
+}
+
+func (t *transaction) close(result Result) {
+	ended := time.Now().UTC()
+	t.record.Ended, t.record.Outcome = &ended, recorded(result)
+	if t.leftover {
+		t.record.Outcome = state.OutcomeLeftover
+	}
+	if err := t.src.Journal.Save(t.record); err != nil {
+		t.Progress("the record could not be closed: " + err.Error())
+	}
+}
+
+func recorded(result Result) state.Outcome {
+	switch result {
+	case ResultRolledBack:
+		return state.OutcomeRolledBack
+	case ResultRollbackFailed:
+		return state.OutcomeRollbackFailed
+	case ResultNothing, ResultCommitted, ResultKept, ResultRecovered:
+	}
+	return state.OutcomeCommitted
+}

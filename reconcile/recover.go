@@ -1,0 +1,228 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/internal/redact"
+	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+// Recovers reports whether the plan does nothing but put in order what earlier transactions have left.
+func Recovers(p plan.Plan) bool { return len(p.Of(plan.VerbRecover)) > 0 }
+
+// withoutLocks leaves out what is done once this process has the lock: that of a dead one is replaced by it.
+func withoutLocks(p plan.Plan) (rest plan.Plan, unlocked []plan.Outcome) {
+	rest = p
+	rest.Steps = []plan.Step{}
+	for _, step := range p.Steps {
+		if r := step.Recover; r != nil && len(r.Files)+len(r.Containers) == 0 {
+			unlocked = append(unlocked, plan.Outcome{Step: step.ID, Result: plan.ResultDone})
+			continue
+		}
+		rest.Steps = append(rest.Steps, step)
+	}
+	return rest, unlocked
+}
+
+// recoverer finishes or undoes transactions that were cut off.
+type recoverer struct {
+	*Executor
+	src      Source
+	proposal Proposal
+	swapper  engine.Swapper
+	redactor *redact.Redactor
+}
+
+// recover carries out the recover steps, which the locks make this process's alone. Each is carried through, Ctrl-C or not.
+// unlocked are those that taking the lock has put in order.
+func (e *Executor) recover(ctx context.Context, src Source, proposal Proposal, unlocked []plan.Outcome) Applied {
+	r := recoverer{
+		Executor: e, src: src, proposal: proposal, redactor: redact.New(proposal.Secrets()...),
+		swapper: engine.Swapper{Reader: src.Reader, Writer: e.Writer, APIVersion: proposal.Snapshot.Engine.APIVersion},
+	}
+	applied := Applied{Result: ResultRecovered, Outcomes: unlocked}
+	for range unlocked {
+		applied.Restored = append(applied.Restored, "the lock that a dead process had left is removed")
+	}
+	for _, step := range proposal.Plan.Of(plan.VerbRecover) {
+		outcome := plan.Outcome{Step: step.ID, Result: plan.ResultSkipped}
+		if ctx.Err() == nil {
+			began := time.Now()
+			e.Progress(step.Object + ": " + step.Cause)
+			restored, problems := r.one(context.WithoutCancel(ctx), step)
+			outcome.Result, outcome.DurationMs = plan.ResultDone, time.Since(began).Milliseconds()
+			applied.Restored = append(applied.Restored, restored...)
+			if len(problems) > 0 {
+				outcome.Result, outcome.Error = plan.ResultFailed, strings.Join(problems, "\n")
+				applied.Result = ResultRollbackFailed
+				applied.Failure = step.Object + ", which was cut off, could not be put in order"
+				applied.Restored = append(applied.Restored, problems...)
+			}
+		}
+		applied.Outcomes = append(applied.Outcomes, outcome)
+	}
+	return applied
+}
+
+func (r *recoverer) one(ctx context.Context, step plan.Step) (restored, problems []string) {
+	i := slices.IndexFunc(r.proposal.Snapshot.cuts, func(c cut) bool { return c.id == step.Recover.Transaction })
+	if i < 0 {
+		return nil, []string{"it is not in the snapshot"}
+	}
+	c := r.proposal.Snapshot.cuts[i]
+	put := r.undo
+	if c.finish {
+		put = r.finish
+	}
+	restored, problems = put(ctx, c)
+	if c.record == nil {
+		if len(c.swaps) > 0 && !c.finish {
+			restored = append(restored, "its record is not kept in this state folder: files that it patched, if any, are as patched")
+		}
+		return restored, problems
+	}
+	for _, image := range c.record.Files {
+		if err := files.Sweep(image.Path, image.Before, image.After); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	if open(*c.record) || len(c.swaps)+len(problems) > 0 {
+		problems = append(problems, r.close(c, len(problems) > 0)...)
+	}
+	return restored, problems
+}
+
+// close ends the record of a transaction that is in order; that of another stays open, so that the next run tries again.
+func (r *recoverer) close(c cut, failed bool) []string {
+	if failed {
+		return []string{"what was there before is recorded in " + r.src.Journal.Path(*c.record)}
+	}
+	record, ended := *c.record, time.Now().UTC()
+	record.Ended, record.Outcome = &ended, state.OutcomeRecoveredUndone
+	if c.finish {
+		record.Outcome = state.OutcomeRecoveredFinished
+	}
+	if err := r.src.Journal.Save(record); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
+}
+
+// undo puts containers and files back. What others hang on comes first: an old container can only join a namespace that is there.
+func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []string) {
+	shaken, rebuilt := false, map[string]string{}
+	for _, swapped := range c.unfinished() {
+		swapped.Moved = rebuilt
+		line, err := r.undoSwap(ctx, &swapped)
+		shaken = shaken || swapped.Stopped
+		if swapped.Rebuilt != "" {
+			rebuilt[swapped.Old.ID] = swapped.Rebuilt
+		}
+		if err != nil {
+			problems = append(problems, r.redactor.String(notUndone(swapped.Old, err)))
+		} else if line != "" {
+			restored = append(restored, line)
+		}
+	}
+	if c.record == nil {
+		return restored, problems
+	}
+	if shaken {
+		problems = append(problems, r.restart(ctx, *c.record)...)
+	}
+	if !open(*c.record) {
+		return restored, problems // it has put its files in order itself
+	}
+	done, failed := r.undoFiles(*c.record)
+	return append(restored, done...), append(problems, failed...)
+}
+
+func (r *recoverer) undoSwap(ctx context.Context, swapped *engine.Swapped) (string, error) {
+	err := r.swapper.Undo(ctx, swapped)
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		err = r.swapper.Undo(ctx, swapped) // one lost answer is no reason to call for a person
+	}
+	if err != nil || !swapped.Touched {
+		return "", err
+	}
+	line, err := asBeforeContainer(ctx, r.src.Reader, swapped.Old, swapped.Rebuilt)
+	return swapped.Name() + ": " + line, err
+}
+
+// restart starts what depends on the containers that were put back: it may have been cut off between stop and start.
+func (r *recoverer) restart(ctx context.Context, record state.Record) []string {
+	var problems []string
+	for _, recorded := range record.Restarts {
+		now, err := look(ctx, r.src.Reader, recorded.ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			continue // somebody else has replaced it
+		}
+		if err == nil {
+			err = r.swapper.RestartAgain(ctx, now, recordedPace(recorded.Pace))
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("container %s could not be restarted: %v; try:\n  docker start %s", recorded.Name, err, engine.ShortID(recorded.ID)))
+		}
+	}
+	return problems
+}
+
+// undoFiles restores what is as the transaction wrote it. What somebody has edited since is theirs.
+func (r *recoverer) undoFiles(record state.Record) (restored, problems []string) {
+	for _, image := range record.Files {
+		err := r.files().Restore([]files.Before{{Path: image.Path, Content: image.Before, Digest: image.DigestAfter, Created: image.Created}})
+		_, edited := errors.AsType[*files.ChangedError](err)
+		switch {
+		case err == nil:
+			restored = append(restored, image.Path+": as before, byte for byte")
+		case edited:
+			restored = append(restored, image.Path+": somebody has edited it since, it is left as it is; what it held is recorded in "+r.src.Journal.Path(record))
+		default:
+			problems = append(problems, err.Error())
+		}
+	}
+	return restored, problems
+}
+
+// finish removes the old containers that are left.
+func (r *recoverer) finish(ctx context.Context, c cut) (restored, problems []string) {
+	for _, swapped := range c.unfinished() {
+		err := r.finishSwap(ctx, &swapped)
+		if err == nil {
+			restored = append(restored, fmt.Sprintf("%s: the old container %s is removed", swapped.Name(), engine.ShortID(swapped.Old.ID)))
+			continue
+		}
+		problems = append(problems, r.redactor.String(fmt.Sprintf("container %s: %v; if the new one is to stay: docker rm %s; if the old one is:\n  %s",
+			swapped.Name(), err, engine.ShortID(swapped.Old.ID), strings.Join(engine.RecoveryCommands(swapped.Old), "\n  "))))
+	}
+	return restored, problems
+}
+
+// finishSwap keeps the old container when it is the only one there is.
+func (r *recoverer) finishSwap(ctx context.Context, swapped *engine.Swapped) error {
+	_, err := look(ctx, r.src.Reader, swapped.Old.ID)
+	switch {
+	case errors.Is(err, engine.ErrNotFound):
+		return r.swapper.Settle(ctx, *swapped)
+	case err != nil:
+		return err
+	}
+	if _, err := look(ctx, r.src.Reader, swapped.NewID); errors.Is(err, engine.ErrNotFound) {
+		return r.swapper.Undo(ctx, swapped)
+	}
+	return r.swapper.Commit(ctx, *swapped)
+}
+
+func recordedPace(p state.Pace) engine.Pace {
+	return engine.Pace{
+		StableFor: time.Duration(p.StableForMs) * time.Millisecond, Timeout: time.Duration(p.TimeoutMs) * time.Millisecond, OneShot: p.OneShot,
+	}
+}

@@ -1,0 +1,249 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+var errDead = errors.New("the process is dead")
+
+// die makes the executor's process end at the k-th write to the engine, before or after its effect. What the dead process calls
+// afterwards has no effect: nothing that it would tidy up is tidied up.
+func (w *world) die(k int, after bool) (calls *int) {
+	dead := false
+	faulty := &faultyWriter{Writer: w.engine}
+	faulty.fail = func(call int, _, _ string) (bool, bool) {
+		before := dead || call == k && !after
+		dead = dead || call == k
+		return before, dead && after
+	}
+	w.executor.Writer = faulty
+	w.executor.Files = mortalFiles{&dead}
+	w.source.Journal = mortalJournal{w.source.Journal, &dead}
+	return &faulty.calls
+}
+
+type mortalFiles struct{ dead *bool }
+
+func (m mortalFiles) WriteAll(writes []files.Write, roots []string) ([]files.Before, error) {
+	if *m.dead {
+		return nil, errDead
+	}
+	return files.WriteAll(writes, roots)
+}
+
+func (m mortalFiles) Restore(before []files.Before) error {
+	if *m.dead {
+		return errDead
+	}
+	return files.Restore(before)
+}
+
+type mortalJournal struct {
+	Journal
+	dead *bool
+}
+
+func (m mortalJournal) Save(record state.Record) error {
+	if *m.dead {
+		return errDead
+	}
+	return m.Journal.Save(record)
+}
+
+// reborn is the next process: nothing fails any more, and the one before is known to be gone.
+func (w *world) reborn() {
+	w.executor.Writer, w.executor.Files = w.engine, nil
+	w.source.Journal = state.Store{Dir: w.stateDir}
+	w.source.Alive = func(int) bool { return false }
+	w.executor.NewID = func() string { return "t9" }
+}
+
+// Wherever the process dies, the next run first puts everything in order, and then does what is to be done.
+func TestCrashIsPutInOrderByTheNextRun(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for k := 0; ; k++ {
+			made := 0
+			t.Run(fmt.Sprintf("call %d, after %v", k, after), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { made = crashAndRecover(t, k, after) })
+			})
+			if k >= made {
+				break
+			}
+		}
+	}
+}
+
+func crashAndRecover(t *testing.T, k int, after bool) (calls int) {
+	w := newWorld(t, syncPolicy)
+	before := w.containers()
+	made := w.die(k, after)
+	_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan) // whatever a dead process would say
+	w.reborn()
+	proposal := w.propose()
+	if Recovers(proposal.Plan) {
+		applied, err := w.executor.Apply(t.Context(), w.source, proposal.Plan)
+		if err != nil || applied.Result != ResultRecovered {
+			t.Fatalf("recovery: %v, %q, %s", err, applied.Result, w.told(applied))
+		}
+		w.wantNoSecrets(applied)
+		w.wantOldOrNew(before)
+		proposal = w.propose()
+	}
+	if len(proposal.Plan.Held) > 0 || Recovers(proposal.Plan) {
+		t.Fatalf("after the recovery: %+v", proposal.Plan)
+	}
+	applied, err := w.executor.Apply(t.Context(), w.source, proposal.Plan)
+	if err != nil || applied.Result != ResultCommitted && applied.Result != ResultNothing {
+		t.Fatalf("afterwards: %v, %q, %s", err, applied.Result, w.told(applied))
+	}
+	if w.file() != patchedFile {
+		t.Errorf("afterwards the file is\n%s", w.file())
+	}
+	if diff := cmp.Diff([]string{"shop-app-1", "shop-beat-1"}, w.names()); diff != "" {
+		t.Errorf("afterwards (-want +got):\n%s", diff)
+	}
+	w.wantClosed()
+	return *made
+}
+
+// wantOldOrNew wants files and containers all as they were, or all as they were to be.
+func (w *world) wantOldOrNew(before map[string]string) {
+	w.t.Helper()
+	if w.file() == composeFile {
+		w.wantServicesAsBefore(before)
+	} else if w.file() != patchedFile {
+		w.t.Errorf("the file is neither old nor new:\n%s", w.file())
+	}
+	if diff := cmp.Diff([]string{"shop-app-1", "shop-beat-1"}, w.names()); diff != "" {
+		w.t.Errorf("recovered, but (-want +got):\n%s", diff)
+	}
+	w.wantOneRunningEach()
+}
+
+func (w *world) names() []string {
+	w.t.Helper()
+	list, err := w.engine.List(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var names []string
+	for _, c := range list {
+		names = append(names, c.CleanName())
+	}
+	return names
+}
+
+// wantClosed wants no record to be open, and no lock or temporary file beside the compose file.
+func (w *world) wantClosed() {
+	w.t.Helper()
+	records, err := state.Store{Dir: w.stateDir}.List("shop")
+	if err != nil {
+		w.t.Error(err)
+	}
+	for _, record := range records {
+		if record.Ended == nil {
+			w.t.Errorf("record %s is still open", record.Transaction)
+		}
+	}
+	if hidden, _ := filepath.Glob(filepath.Join(w.dir, ".*")); len(hidden) > 0 {
+		w.t.Errorf("left over: %v", hidden)
+	}
+}
+
+func TestWhatSomebodyEditedAfterTheCrashIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		before := w.containers()
+		w.die(3, true)
+		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		edited := strings.Replace(w.file(), "# the shop", "# my shop", 1)
+		w.write(edited)
+		w.reborn()
+		applied := w.apply()
+		if applied.Result != ResultRecovered || w.file() != edited {
+			t.Errorf("%q; the file is\n%s", applied.Result, w.file())
+		}
+		if told := w.told(applied); !strings.Contains(told, "somebody has edited it since") {
+			t.Errorf("nobody is told:\n%s", told)
+		}
+		w.wantContainers(before, "containers are put back all the same")
+		w.wantClosed()
+	})
+}
+
+func TestWithoutItsRecordContainersArePutBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		before := w.containers()
+		w.die(4, true)
+		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		if err := os.RemoveAll(w.stateDir); err != nil {
+			t.Fatal(err)
+		}
+		w.reborn()
+		applied := w.apply()
+		if told := w.told(applied); applied.Result != ResultRecovered || !strings.Contains(told, "not kept in this state folder") {
+			t.Errorf("%q:\n%s", applied.Result, told)
+		}
+		w.wantContainers(before, "the engine alone tells")
+	})
+}
+
+func TestRecoveryWaitsForALiveProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		w.die(4, true)
+		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		w.reborn()
+		w.source.Alive = func(int) bool { return true }
+		p := w.propose().Plan
+		if len(p.Steps) > 0 || len(p.Held) == 0 || !strings.Contains(p.Held[0].Reason, "is locked by transaction") {
+			t.Errorf("somebody is at it, and yet: %+v", p)
+		}
+	})
+}
+
+func TestFilesOnlyLeavesContainersToApply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		w.die(4, true)
+		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		w.reborn()
+		w.source.Reader = nil
+		p := w.propose().Plan
+		if len(p.Of(plan.VerbPatch)) > 0 || len(p.Held) != 1 || p.Held[0].Next != "composure apply" {
+			t.Errorf("it cannot put containers in order, and yet: %+v", p)
+		}
+	})
+}
+
+func TestInterruptedRecoveryGoesOnToTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		before := w.containers()
+		w.die(4, true)
+		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		w.reborn()
+		ctx, cancel := context.WithCancel(t.Context())
+		w.executor.Progress = func(string) { cancel() }
+		applied, err := w.executor.Apply(ctx, w.source, w.propose().Plan)
+		if err != nil || applied.Result != ResultRecovered {
+			t.Errorf("%v, %q", err, applied.Result)
+		}
+		w.wantContainers(before, "half a recovery is the worst of all ends")
+		w.wantClosed()
+	})
+}
