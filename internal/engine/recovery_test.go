@@ -64,6 +64,20 @@ func TestUnfinished(t *testing.T) {
 				{Container: "web.composure-old", ID: oldID, Kind: engine.LeftoverKept, Commands: []string{"docker rename aaaaaaaaaaaa web", "docker start aaaaaaaaaaaa"}},
 			},
 		},
+		"Rebuilding": {
+			reason: "The new one, stopped for what is made again, is all that has the name.",
+			containers: []engine.Container{
+				named(newID, "web", "always", oldID), rebuilt(strings.Repeat("d", 64), "web.composure-back"),
+			},
+			want: []engine.Leftover{
+				{Container: "web", ID: newID, Kind: engine.LeftoverReplacement, Transaction: "tx", Commands: []string{"docker start cccccccccccc"}},
+				{Container: "web.composure-back", ID: strings.Repeat("d", 64), Kind: engine.LeftoverReplacement, Transaction: "tx", Commands: []string{"docker rm -f dddddddddddd"}},
+			},
+		},
+		"Rebuilt": {
+			reason:     "What was made again has the name, and equals the original.",
+			containers: []engine.Container{rebuilt(newID, "web")},
+		},
 		"NewAlone": {
 			reason:     "A concurrent up removed the old one and made its own: the half-made one is too many.",
 			containers: []engine.Container{named(strings.Repeat("d", 64), "web", "always", ""), named(newID, "web.composure-new", "always", oldID)},
@@ -79,6 +93,13 @@ func TestUnfinished(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rebuilt is what an undo has made in the place of an original that was gone.
+func rebuilt(id, name string) engine.Container {
+	c := named(id, name, "always", oldID)
+	c.Config.Labels[engine.LabelTransaction] = "tx/undo"
+	return c
 }
 
 func TestUnfinishedCompose(t *testing.T) {

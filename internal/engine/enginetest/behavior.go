@@ -151,6 +151,19 @@ func (e *Engine) end(b *box, at time.Time, code int) {
 	b.last().ended, b.last().code = at, code
 	b.running = false
 	e.release(b)
+	e.killSharers(b, at)
+}
+
+// killSharers ends those that have their processes in the namespace of a container whose process 1 is gone.
+func (e *Engine) killSharers(b *box, at time.Time) {
+	for _, other := range e.containers {
+		if mode := other.HostConfig.PidMode; !other.running || !mode.IsContainer() {
+			continue
+		}
+		if parent, err := e.lookup(other.HostConfig.PidMode.Container()); err == nil && parent == b {
+			other.stopAt, other.stopCode = at, killedCode
+		}
+	}
 }
 
 func (b *box) restarts(code int) bool {

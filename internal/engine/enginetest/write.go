@@ -139,8 +139,7 @@ func (e *Engine) mounts(b *box) ([]container.MountPoint, error) {
 		own = append(own, mountPoint(each))
 	}
 	for i, point := range own {
-		_, isTmpfs := b.HostConfig.Tmpfs[point.Destination]
-		if isTmpfs || mountedAt(own[:i], point.Destination) {
+		if isBind := i < len(b.HostConfig.Binds); isBind && isTmpfs(b, point.Destination) || mountedAt(own[:i], point.Destination) {
 			return nil, fmt.Errorf("duplicate mount point: %s", point.Destination)
 		}
 	}
@@ -155,7 +154,7 @@ func (e *Engine) mounts(b *box) ([]container.MountPoint, error) {
 		}
 	}
 	for _, destination := range slices.Sorted(maps.Keys(b.Config.Volumes)) {
-		if !mountedAt(points, destination) {
+		if !mountedAt(points, destination) && !isTmpfs(b, destination) {
 			points = append(points, container.MountPoint{Type: mount.TypeVolume, Destination: destination, RW: true})
 		}
 	}
@@ -168,6 +167,11 @@ func (e *Engine) mounts(b *box) ([]container.MountPoint, error) {
 		}
 	}
 	return points, nil
+}
+
+func isTmpfs(b *box, destination string) bool {
+	_, found := b.HostConfig.Tmpfs[destination]
+	return found
 }
 
 func mountedAt(points []container.MountPoint, destination string) bool {
@@ -317,6 +321,7 @@ func (e *Engine) Remove(ctx context.Context, id string, force bool) error {
 	if (b.running || !b.restartAt.IsZero()) && !force {
 		return fmt.Errorf("remove container %q: %w: it is running", id, engine.ErrConflict)
 	}
+	e.killSharers(b, time.Now())
 	delete(e.containers, id)
 	return nil
 }

@@ -83,7 +83,7 @@ func RealFixture(t *testing.T, observe func(method, path string)) Fixture {
 	importScript(t, api, binary, fixture.Image)
 	createVolume(t, api, fixture.Volume)
 	createNetwork(t, api, fixture.Networks[0])
-	fixture.Address = createAddressed(t, api, fixture.Networks[1])
+	fixture.Address, fixture.Address6 = createAddressed(t, api, fixture.Networks[1])
 	removeProbeImage(t, api, real)
 	return fixture
 }
@@ -174,23 +174,35 @@ func createNetwork(t *testing.T, api *client.Client, name string) {
 	removeNetwork(t, api, name)
 }
 
-// createAddressed makes a network with the first subnet that is free, and returns an address in it: two runs of the suite may
-// share an engine.
-func createAddressed(t *testing.T, api *client.Client, name string) netip.Addr {
+// createAddressed makes a network with the first subnets that are free, and returns an address in each: two runs of the suite may
+// share an engine. A host without IPv6 has no second one.
+func createAddressed(t *testing.T, api *client.Client, name string) (address, address6 netip.Addr) {
 	t.Helper()
 	var problems []error
 	for third := range byte(64) {
 		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 231, third, 0}), 24)
+		subnet6 := netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 1: 0xc0, 7: third}), 64)
+		enable := hasIPv6()
 		ipam := &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet}}}
-		_, err := api.NetworkCreate(t.Context(), name, client.NetworkCreateOptions{IPAM: ipam})
+		if enable {
+			ipam.Config = append(ipam.Config, network.IPAMConfig{Subnet: subnet6})
+			address6 = netip.AddrFrom16([16]byte{0: 0xfd, 1: 0xc0, 7: third, 15: 0x77})
+		}
+		_, err := api.NetworkCreate(t.Context(), name, client.NetworkCreateOptions{IPAM: ipam, EnableIPv6: &enable})
 		if err == nil {
 			removeNetwork(t, api, name)
-			return netip.AddrFrom4([4]byte{10, 231, third, 77})
+			return netip.AddrFrom4([4]byte{10, 231, third, 77}), address6
 		}
 		problems = append(problems, err)
 	}
 	t.Fatal(errors.Join(problems...))
-	return netip.Addr{}
+	return netip.Addr{}, netip.Addr{}
+}
+
+// hasIPv6 asks this host: the suite runs where its engine does.
+func hasIPv6() bool {
+	content, err := os.ReadFile("/proc/net/if_inet6")
+	return err == nil && len(content) > 0
 }
 
 func removeNetwork(t *testing.T, api *client.Client, name string) {

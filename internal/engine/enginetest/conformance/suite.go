@@ -32,6 +32,7 @@ type Fixture struct {
 	Image      string     // runs [Script]; its ENV has FROM_IMAGE=1 and HIDDEN=1, its VOLUME is /image-volume
 	Networks   [2]string  // user networks
 	Address    netip.Addr // free, in the subnet of the second network
+	Address6   netip.Addr // the same in its IPv6 subnet, if it has one
 	Volume     string     // name of a volume
 	// RemoveVolume, when set, removes a volume that a test's container got.
 	RemoveVolume func(ctx context.Context, name string)
@@ -50,7 +51,7 @@ func MemoryFixture(api string) Fixture {
 		Program: Script,
 	})
 	e.AddNetwork("net-a", "10.1.0.0/16")
-	e.AddNetwork("net-b", "10.2.0.0/16")
+	e.AddDualNetwork("net-b", "10.2.0.0/16", "fd00:2::/64")
 	e.HandleProbe(func(_ engine.Container, job []byte) ([]byte, error) { return job, nil })
 	return Fixture{
 		Reader: e, Writer: e, Prober: e,
@@ -59,6 +60,7 @@ func MemoryFixture(api string) Fixture {
 		Image:      "conformance:1",
 		Networks:   [2]string{"net-a", "net-b"},
 		Address:    netip.MustParseAddr("10.2.0.77"),
+		Address6:   netip.MustParseAddr("fd00:2::77"),
 		Volume:     "conformance-data",
 	}
 }
@@ -99,7 +101,13 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"swap to an unhealthy container", testSwapUnhealthy},
 		{"swap interrupted in its stop", testSwapInterrupted},
 		{"undo", testUndo},
-		{"proof", testProof},
+		{"copy files", testCopy},
+		{"what shares a network conflicts", testConflicts},
+		{"traps of a swap", testTraps},
+		{"swap of what is shared", testShared},
+		{"swap of linked containers", testLinks},
+		{"swap with injected files", testInjected},
+		{"swap of a crash loop", testSwapRestarting},
 		{"lock", testLock},
 		{"probe", testProbe},
 	}

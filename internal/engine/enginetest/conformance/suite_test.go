@@ -57,7 +57,7 @@ func documentedEndpoints(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	var list []string
-	for _, match := range regexp.MustCompile("`((?:GET|HEAD|POST|DELETE) /[^`]*)`").FindAllStringSubmatch(string(page), -1) {
+	for _, match := range regexp.MustCompile("`((?:GET|HEAD|POST|PUT|DELETE) /[^`]*)`").FindAllStringSubmatch(string(page), -1) {
 		list = append(list, match[1])
 	}
 	slices.Sort(list)
@@ -143,7 +143,7 @@ type endpoints struct {
 
 var (
 	versionPart   = regexp.MustCompile(`^/v1\.\d+`)
-	objectPart    = regexp.MustCompile(`^/(containers|networks)/[^/]+(/(?:attach|connect|json|logs|rename|start|stop|update|wait))$`)
+	objectPart    = regexp.MustCompile(`^/(containers|networks)/[^/]+(/(?:archive|attach|connect|json|logs|rename|start|stop|update|wait))$`)
 	imagePart     = regexp.MustCompile(`^/images/.+/json$`)
 	containerPart = regexp.MustCompile(`^/containers/[^/]+$`)
 	removedImage  = regexp.MustCompile(`^/images/[^/]+$`)

@@ -185,26 +185,6 @@ func testUndo(t *testing.T, f Fixture) {
 	}
 }
 
-// testProof swaps nothing: it creates the clone of a container that has everything, and proves it.
-func testProof(t *testing.T, f Fixture) {
-	for name, edit := range richSpecs(f) {
-		t.Run(name, func(t *testing.T) {
-			spec := f.spec("proof-" + name)
-			edit(&spec)
-			old := f.run(t, spec)
-			r := f.replacement(t, old, "ADDED=1")
-			clone, err := engine.Clone(r, f.APIVersion)
-			f.must(t, err)
-			created := f.create(t, clone)
-			if differences := engine.Prove(old, created, r); len(differences) > 0 {
-				t.Errorf("the clone differs: %+v", differences)
-			}
-			f.must(t, f.Writer.Stop(t.Context(), old.ID))
-			f.must(t, f.Writer.Start(t.Context(), created.ID))
-		})
-	}
-}
-
 func testLock(t *testing.T, f Fixture) {
 	alive := true
 	locker := &engine.Locker{Reader: f.Reader, Writer: f.Writer, Prober: f.Prober, Host: "here", Alive: func(int) bool { return alive }}
