@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 )
 
 const (
@@ -59,7 +60,7 @@ func newTortured(t *testing.T, version string, number int) *project {
 	t.Helper()
 	a, b := subnet(number)
 	p := newProject(t, fmt.Sprintf("all%d", number), composeOf(t, version), "torture",
-		fmt.Sprintf("TORTURE_SUBNET=10.%d.%d", a, b), fmt.Sprintf("TORTURE_SUBNET6=fd0c:05e:%x:%x", a, b),
+		fmt.Sprintf("TORTURE_SUBNET=10.%d.%d", a, b), fmt.Sprintf("TORTURE_SUBNET6=fd0c:5e:%x:%x", a, b),
 		"TORTURE_TOKEN=a token", "TORTURE_PORT="+freePort(t), "COMPOSE_FILE=compose.yaml:compose.ipv6.yaml")
 	if err := os.Mkdir(filepath.Join(p.dir, "bind"), 0o755); err != nil {
 		t.Fatal(err)
@@ -227,9 +228,13 @@ func (p *project) likeness(all map[string]container.InspectResponse, instance st
 	maps.DeleteFunc(config.Labels, func(key, _ string) bool {
 		return strings.HasPrefix(key, "composure.") || key == "com.docker.compose.config-hash" || key == "com.docker.compose.replace"
 	})
-	host.Mounts = slices.Clone(host.Mounts)
-	for i := range host.Mounts {
-		host.Mounts[i].Source = "" // an anonymous volume has none before; where it lies is in mounts
+	// An anonymous volume stands here by name only in a replacement, and one of the image only there; which it is is in mounts.
+	host.Mounts = slices.DeleteFunc(slices.Clone(host.Mounts), func(m mount.Mount) bool { return m.Type == mount.TypeVolume })
+	for i := range mounts {
+		mounts[i].Mode = "" // how the volume was asked for
+	}
+	if len(host.PortBindings) == 0 {
+		host.PortBindings = nil // none either way
 	}
 	networks := map[string]any{}
 	for name, endpoint := range c.NetworkSettings.Networks {
