@@ -2,6 +2,7 @@ package torture
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"slices"
@@ -98,16 +99,14 @@ func (k *killed) round(counts map[phase]int, random *rand.Rand) phase {
 	aim := rarest(counts)
 	length := max(k.lengths[aim], time.Millisecond)
 	delay := time.Duration(random.Int64N(int64(length)))
-	second := random.IntN(2) == 1
+	nth := 1
+	if slices.Contains(perSwap(), aim) {
+		nth += random.IntN(swaps)
+	}
 	var in phase
 	first := k.follow(swaps, func(w *watch, apply *exec.Cmd, ended <-chan struct{}) {
-		if !w.until(aim, ended) {
+		if !w.until(aim, nth, ended) {
 			return
-		}
-		if again := aim == proving || aim == stopping || aim == waiting || aim == renaming; second && again {
-			if !w.until(next(aim), ended) || !w.until(aim, ended) {
-				return
-			}
 		}
 		select {
 		case <-time.After(delay):
@@ -119,6 +118,7 @@ func (k *killed) round(counts map[phase]int, random *rand.Rand) phase {
 	if first.code != -1 {
 		in = "" // it was faster
 	}
+	maps.Copy(k.lengths, first.lengths)
 	next := k.apply()
 	if next.code != 0 {
 		k.t.Errorf("the apply after a kill in %s (aimed at %s + %s) has to put all in order and go on: %s", in, aim, delay, next)
@@ -128,12 +128,6 @@ func (k *killed) round(counts map[phase]int, random *rand.Rand) phase {
 		k.t.Logf("killed in %s, aimed at %s + %s; it had said:\n%s\nthe next one said:\n%s\n%s", in, aim, delay, first.result, next, k.census())
 	}
 	return in
-}
-
-// next is the phase after one of a swap.
-func next(p phase) phase {
-	all := phases()
-	return all[slices.Index(all, p)+1]
 }
 
 // wantSettled wants files and containers to hold the value, and nothing to be left over.

@@ -91,7 +91,7 @@ func (p *project) applying(args ...string) *exec.Cmd {
 
 func (p *project) apply() result {
 	p.t.Helper()
-	return run(p.t, p.applying())
+	return run(p.t, p.applying("-v"))
 }
 
 func (p *project) wantApply(code int) result {

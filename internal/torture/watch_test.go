@@ -46,14 +46,18 @@ type watch struct {
 
 	mu      sync.Mutex
 	now     phase
-	seen    map[phase]time.Time
+	since   time.Time
+	entered map[phase]int
 	lengths map[phase]time.Duration
 	swapped int
 	moved   chan struct{} // closed at each change
 }
 
 func newWatch(project string, swaps int) *watch {
-	return &watch{project: project, swaps: swaps, now: planning, seen: map[phase]time.Time{planning: time.Now()}, lengths: map[phase]time.Duration{}, moved: make(chan struct{})}
+	return &watch{
+		project: project, swaps: swaps, now: planning, since: time.Now(),
+		entered: map[phase]int{planning: 1}, lengths: map[phase]time.Duration{}, moved: make(chan struct{}),
+	}
 }
 
 // enter goes on to the phase, unless it is there already.
@@ -63,19 +67,20 @@ func (w *watch) enter(next phase) {
 	if w.now == next {
 		return
 	}
-	w.lengths[w.now] = time.Since(w.seen[w.now])
-	w.now, w.seen[next] = next, time.Now()
+	w.lengths[w.now] = time.Since(w.since)
+	w.now, w.since = next, time.Now()
+	w.entered[next]++
 	close(w.moved)
 	w.moved = make(chan struct{})
 }
 
-// until waits for the phase to begin, and reports whether it did before ended is closed.
-func (w *watch) until(wanted phase, ended <-chan struct{}) bool {
+// until waits for the phase to begin for the nth time, and reports whether it did before ended is closed.
+func (w *watch) until(wanted phase, nth int, ended <-chan struct{}) bool {
 	for {
 		w.mu.Lock()
-		now, moved := w.now, w.moved
+		times, moved := w.entered[wanted], w.moved
 		w.mu.Unlock()
-		if now == wanted {
+		if times >= nth {
 			return true
 		}
 		select {
@@ -148,7 +153,7 @@ func (p *project) follow(swaps int, do func(w *watch, apply *exec.Cmd, ended <-c
 	p.t.Helper()
 	listening, stop := newListener(p.t, p.made.engine)
 	defer stop()
-	cmd := p.applying()
+	cmd := p.applying("-v")
 	var stdout strings.Builder
 	cmd.Stdout = &stdout
 	stderr, err := cmd.StderrPipe()
@@ -203,6 +208,9 @@ func histogram(counts map[phase]int) string {
 	}
 	return words.String()
 }
+
+// perSwap are the phases that come again for each container.
+func perSwap() []phase { return []phase{proving, stopping, waiting, renaming} }
 
 // rarest is the phase that was met least.
 func rarest(counts map[phase]int) phase {
