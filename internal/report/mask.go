@@ -160,7 +160,7 @@ func (m masker) step(s plan.Step) plan.Step {
 	}
 	shown := plan.Step{
 		ID: s.ID, Verb: s.Verb, Object: m.text(s.Object), Cause: m.text(s.Cause), Requires: s.Requires, Destructive: s.Destructive,
-		Diff: m.diff(s.Diff, patch),
+		Diff: m.diff(s.Diff, patch), Recover: s.Recover, Restart: s.Restart,
 	}
 	if s.Swap != nil {
 		shown.Swap = &plan.Swap{

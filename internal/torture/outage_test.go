@@ -161,7 +161,7 @@ func TestOutage(t *testing.T) {
 		t.Logf("%-10s %s", kind, spread(got[kind]))
 	}
 	t.Logf("swap / (stop + start), n = %d: median %.3f, its 95 %% interval %.3f to %.3f", pairs, median(ratios), low, high)
-	if low > 1.05 {
+	if pairs >= 6 && low > 1.05 {
 		t.Errorf("a swap's outage is more than that of stop + start: at least %.3f of it", low)
 	}
 }

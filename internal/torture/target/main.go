@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -95,7 +96,10 @@ func get(address string, to io.Writer, within time.Duration) error {
 	if err != nil {
 		return err
 	}
-	fresh := http.Client{Timeout: within, Transport: &http.Transport{DisableKeepAlives: true}}
+	// A connection that is being made outlives the request that gave up on it, and later ones would wait with it for a name that
+	// nobody knows: so it has to end by itself.
+	dialer := net.Dialer{Timeout: within}
+	fresh := http.Client{Timeout: within, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
 	response, err := fresh.Do(&http.Request{Method: http.MethodGet, URL: parsed})
 	if err != nil {
 		return err
