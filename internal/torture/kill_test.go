@@ -17,7 +17,8 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills an apply over and over")
 	}
-	kills := amount(t, "COMPOSURE_KILLS", 6)
+	kills := amount(t, "COMPOSURE_KILLS", 4, 100)
+	t.Parallel()
 	k := newKilled(t, "kill")
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -150,7 +150,7 @@ func interleave(rounds int, kinds map[string]func() time.Duration) map[string][]
 
 // A swap costs no more than stopping and starting the container.
 func TestOutage(t *testing.T) {
-	pairs := amount(t, "COMPOSURE_OUTAGE_PAIRS", 3)
+	pairs := amount(t, "COMPOSURE_OUTAGE_PAIRS", 2, 30)
 	w := newWatched(t, "outage")
 	got := interleave(pairs, map[string]func() time.Duration{"swap": w.swapping, "stop+start": w.bouncing, "up -d": w.upping})
 	w.wantInstances("web-1", "prober")
@@ -168,7 +168,7 @@ func TestOutage(t *testing.T) {
 
 // An environment with which the program does not come up is taken back soon.
 func TestOutageOfACrash(t *testing.T) {
-	pairs := max(amount(t, "COMPOSURE_OUTAGE_PAIRS", 2)/3, 2)
+	pairs := max(amount(t, "COMPOSURE_OUTAGE_PAIRS", 2, 30)/3, 2)
 	w := newWatched(t, "crash")
 	got := interleave(pairs, map[string]func() time.Duration{"crash": w.crashing, "stop+start": w.bouncing})
 	w.wantInstances("web-1", "prober")

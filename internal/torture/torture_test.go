@@ -1,7 +1,8 @@
 // Package torture plays composure against a real Docker Engine and a real docker compose, and looks at it from outside only: what
 // it prints, how it exits, what the engine says and what the programs inside the containers answer.
 //
-// The tests run a sample by default. COMPOSURE_KILLS and COMPOSURE_OUTAGE_PAIRS say how much of it; make torture runs it in full.
+// The tests play a sample by default, and everything with COMPOSURE_TORTURE=full, as make torture does. COMPOSURE_KILLS and
+// COMPOSURE_OUTAGE_PAIRS say how often an apply is killed and how often an outage is measured.
 package torture
 
 import (
@@ -171,11 +172,25 @@ func composeOf(t *testing.T, version string) string {
 	return compose
 }
 
-// amount is a number from the environment, or the sample's.
-func amount(t *testing.T, variable string, sample int) int {
+// full reports whether everything is to be played, and not only a sample.
+func full() bool { return os.Getenv("COMPOSURE_TORTURE") == "full" }
+
+// sampled is all of the list in full, and else what it begins with.
+func sampled[T any](list []T, sample int) []T {
+	if full() {
+		return list
+	}
+	return list[:sample]
+}
+
+// amount is a number from the environment, or else that of the sample or of the full run.
+func amount(t *testing.T, variable string, sample, all int) int {
 	t.Helper()
 	text := os.Getenv(variable)
-	if text == "" {
+	switch {
+	case text == "" && full():
+		return all
+	case text == "":
 		return sample
 	}
 	number, err := strconv.Atoi(text)
