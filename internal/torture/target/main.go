@@ -96,9 +96,8 @@ func get(address string, to io.Writer, within time.Duration) error {
 	if err != nil {
 		return err
 	}
-	// A connection that is being made outlives the request that gave up on it, and later ones would wait with it for a name that
-	// nobody knows: so it has to end by itself.
-	dialer := net.Dialer{Timeout: within}
+	// Nobody is to wait for what an earlier one asked: a resolver that is shared makes it so, for as long as the first may take.
+	dialer := net.Dialer{Timeout: within, Resolver: &net.Resolver{PreferGo: true}}
 	fresh := http.Client{Timeout: within, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
 	response, err := fresh.Do(&http.Request{Method: http.MethodGet, URL: parsed})
 	if err != nil {
