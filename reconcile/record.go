@@ -61,9 +61,13 @@ func (t *transaction) entry(service, id string, pace plan.Pace) (state.Container
 	if !found {
 		return state.Container{}, fmt.Errorf("container %q of service %q is not in the snapshot", engine.ShortID(id), service)
 	}
-	inspect, err := json.Marshal(c.InspectResponse)
-	if err != nil {
-		return state.Container{}, fmt.Errorf("encode container %q: %w", c.CleanName(), err)
+	inspect := c.Raw // what InspectResponse has no field for is missed when the container has to be built again from the record
+	if inspect == nil {
+		encoded, err := json.Marshal(c.InspectResponse)
+		if err != nil {
+			return state.Container{}, fmt.Errorf("encode container %q: %w", c.CleanName(), err)
+		}
+		inspect = encoded
 	}
 	return state.Container{
 		Injected: t.proposal.Snapshot.Project.Services[service].Injected,
