@@ -3,10 +3,10 @@
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 PACKAGES := $(wildcard cmd controller examples internal policy reconcile)
 # Where there are tests that ask a Docker Engine.
-ENGINE_TESTS := ./examples/quickstart ./internal/compose ./internal/engine/...
+ENGINE_TESTS := ./examples/quickstart ./internal/compose ./internal/engine/... ./internal/torture
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race engine-test lint fmt demo tools clean
+.PHONY: help build test race engine-test torture lint fmt demo tools clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ race: ## every test once, under the race detector; engine tests skip themselves 
 
 engine-test: ## only the packages that test on a Docker Engine; red without one
 	COMPOSURE_REQUIRE_ENGINE=1 scripts/test.sh $(ENGINE_TESTS)
+
+torture: ## replace, kill, disturb and time applies on a Docker Engine, all of it; about ten minutes
+	scripts/torture.sh
 
 lint: tools ## formatting, a tidy go.mod, go vet and the house rules of .golangci.yml
 	@unformatted=$$(gofmt -s -l $(PACKAGES)); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }

@@ -36,7 +36,7 @@ func TestDisturbed(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := newKilled(t, name)
+			k := newKilled(t, newProject(t, name, composeOf(t, ""), "kill"))
 			for _, at := range sampled(tc.at, 1) {
 				t.Run(string(at), func(t *testing.T) {
 					k.t = t
@@ -67,7 +67,7 @@ func TestDisturbed(t *testing.T) {
 // Of two applies that begin at once one does it.
 func TestTwoApplies(t *testing.T) {
 	t.Parallel()
-	k := newKilled(t, "two")
+	k := newKilled(t, newProject(t, "two", composeOf(t, ""), "kill"))
 	for range sampled([]int{1, 2, 3, 4, 5}, 2) {
 		value, first := k.demand(), make(chan result, 1)
 		go func() { first <- k.apply() }()

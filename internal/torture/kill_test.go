@@ -19,7 +19,7 @@ func TestKill(t *testing.T) {
 	}
 	kills := amount(t, "COMPOSURE_KILLS", 4, 100)
 	t.Parallel()
-	k := newKilled(t, "kill")
+	k := newKilled(t, newProject(t, "kill", composeOf(t, ""), "kill"))
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	counts := map[phase]int{}
@@ -56,9 +56,10 @@ type killed struct {
 // swaps is how many containers an apply of this project replaces.
 const swaps = 2
 
-func newKilled(t *testing.T, name string) *killed {
+// newKilled starts the project.
+func newKilled(t *testing.T, p *project) *killed {
 	t.Helper()
-	k := &killed{project: newProject(t, name, composeOf(t, ""), "kill"), original: map[string]string{}}
+	k := &killed{project: p, original: map[string]string{}}
 	for _, name := range []string{"compose.yaml", "compose.override.yaml"} {
 		k.original[name] = k.read(name)
 	}

@@ -46,10 +46,10 @@ func newProject(t *testing.T, name, compose, from string, env ...string) *projec
 // remove works although files may be broken: it goes by names.
 func (p *project) remove() {
 	for _, c := range p.list(afterwards(p.t)) {
-		_ = exec.Command("docker", "rm", "-f", "-v", c.ID).Run()
+		_ = p.command("docker", "rm", "-f", "-v", c.ID).Run()
 	}
 	p.run(p.compose, "down", "--volumes", "--remove-orphans", "--timeout", "1")
-	_ = exec.Command("docker", "rm", "-f", "composure-lock-"+p.name).Run()
+	_ = p.command("docker", "rm", "-f", "composure-lock-"+p.name).Run()
 }
 
 // result is what a command left behind.

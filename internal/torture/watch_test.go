@@ -164,6 +164,7 @@ func (p *project) follow(swaps int, do func(w *watch, apply *exec.Cmd, ended <-c
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+	p.t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has long ended, unless the test gave up
 	ended, told := make(chan struct{}), make(chan string, 1)
 	go func() {
 		told <- w.lines(stderr)
