@@ -11,7 +11,7 @@ import (
 
 // allowance is one row of the table of what may differ between a container and its proven replacement.
 type allowance struct {
-	path string // segments parted by /, * for any one of them; it covers everything below
+	path string // segments parted by /, * for any one of them, a|b for one or the other; it covers everything below
 	// cause is why a difference is no change of the container.
 	cause string
 	// accepts judges the two values; nil accepts any.
@@ -23,6 +23,7 @@ type allowance struct {
 // allowances is the whole table: what it does not list must be equal.
 func allowances() []allowance {
 	const identity, runtime, address = "belongs to one container", "set while it runs", "given by the engine"
+	const addresses = "EndpointID|Gateway|GlobalIPv6Address|GlobalIPv6PrefixLen|IPAddress|IPPrefixLen|IPv6Gateway|MacAddress"
 	const shared = "the container with which it is shared was replaced"
 	return []allowance{
 		{path: "Id", cause: identity},
@@ -65,23 +66,9 @@ func allowances() []allowance {
 		{path: "NetworkSettings/Ports", cause: runtime},
 		{path: "NetworkSettings/SandboxID", cause: runtime},
 		{path: "NetworkSettings/SandboxKey", cause: runtime},
-		{path: "NetworkSettings/EndpointID", cause: address},
-		{path: "NetworkSettings/Gateway", cause: address},
-		{path: "NetworkSettings/GlobalIPv6Address", cause: address},
-		{path: "NetworkSettings/GlobalIPv6PrefixLen", cause: address},
-		{path: "NetworkSettings/IPAddress", cause: address},
-		{path: "NetworkSettings/IPPrefixLen", cause: address},
-		{path: "NetworkSettings/IPv6Gateway", cause: address},
-		{path: "NetworkSettings/MacAddress", cause: address},
+		{path: "NetworkSettings/" + addresses, cause: address},
 		{path: "NetworkSettings/Networks/*/NetworkID", cause: "looked up at start", accepts: laterAtStart},
-		{path: "NetworkSettings/Networks/*/EndpointID", cause: address},
-		{path: "NetworkSettings/Networks/*/Gateway", cause: address},
-		{path: "NetworkSettings/Networks/*/GlobalIPv6Address", cause: address},
-		{path: "NetworkSettings/Networks/*/GlobalIPv6PrefixLen", cause: address},
-		{path: "NetworkSettings/Networks/*/IPAddress", cause: address},
-		{path: "NetworkSettings/Networks/*/IPPrefixLen", cause: address},
-		{path: "NetworkSettings/Networks/*/IPv6Gateway", cause: address},
-		{path: "NetworkSettings/Networks/*/MacAddress", cause: address},
+		{path: "NetworkSettings/Networks/*/" + addresses, cause: address},
 		{path: "NetworkSettings/Networks/*/DNSNames", cause: "made of names and aliases at start"},
 		{path: "NetworkSettings/Networks/*/Aliases", cause: "the short id is one of them", accepts: sameAliases},
 	}
@@ -93,7 +80,7 @@ func (a allowance) matches(path []string) bool {
 		return false
 	}
 	for i, segment := range pattern {
-		if segment != "*" && segment != path[i] {
+		if segment != "*" && !slices.Contains(strings.Split(segment, "|"), path[i]) {
 			return false
 		}
 	}
