@@ -1,7 +1,6 @@
 package torture
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,13 +44,11 @@ func newDaemon(t *testing.T) *daemon {
 	if err := os.WriteFile(configuration, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	second, third := subnet(3)
 	d.args = []string{
 		"--config-file", configuration, "--host", d.host(), "--pidfile", filepath.Join(folder, "pid"),
 		"--data-root", filepath.Join(folder, "data"), "--exec-root", filepath.Join(folder, "exec"),
 		"--containerd-namespace", filepath.Base(folder), "--containerd-plugins-namespace", filepath.Base(folder) + "-plugins",
 		"--storage-driver", strings.TrimSpace(string(driver)), "--bridge", "none", "--iptables=false", "--ip-masq=false", "--shutdown-timeout", "2",
-		"--default-address-pool", fmt.Sprintf("base=10.%d.%d.0/24,size=28", second, third),
 	}
 	if d.engine, err = client.New(client.WithHost(d.host())); err != nil {
 		t.Fatal(err)
@@ -69,6 +66,8 @@ func (d *daemon) start() bool {
 	d.t.Helper()
 	d.cmd = exec.Command("dockerd", d.args...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	// Networks of its own: a dockerd takes away the bridge of one that it is to do without, whoever that belongs to.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := d.cmd.Start(); err != nil {
 		return false
 	}
@@ -123,9 +122,9 @@ func TestEngineRestart(t *testing.T) {
 		reason string
 		at     phase
 	}{
+		{"the replacement is made, and nothing is touched yet", proving},
 		{"the old container has been told to end, and nobody knows whether it did", stopping},
 		{"the new container is taken down as well, while it is watched", waiting},
-		{"the replacement is made, and nothing is touched yet", proving},
 		{"only the old containers are left to be removed", committing},
 	}
 	for _, tc := range sampled(tests, 1) {
