@@ -42,7 +42,7 @@ func TestDisturbed(t *testing.T) {
 					k.t = t
 					before, value := k.files(), k.demand()
 					var other result
-					got := k.follow(swaps, func(w *watch, _ *exec.Cmd, ended <-chan struct{}) {
+					got := k.follow(func(w *watch, _ *exec.Cmd, ended <-chan struct{}) {
 						w.until(at, 1, ended)
 						other = tc.do(k)
 					})

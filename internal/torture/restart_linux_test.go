@@ -31,8 +31,7 @@ func newDaemon(t *testing.T) *daemon {
 	if _, missing := exec.LookPath("dockerd"); missing != nil || err != nil || os.Geteuid() != 0 {
 		t.Skipf("a second dockerd needs root and the program: %v", missing)
 	}
-	// Not t.TempDir: the path of a socket has to be short.
-	folder, err := os.MkdirTemp("", family)
+	folder, err := os.MkdirTemp("", family) //nolint:usetesting // the path of a socket has to be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +130,7 @@ func TestEngineRestart(t *testing.T) {
 		t.Run(string(tc.at), func(t *testing.T) {
 			k.t, d.t = t, t
 			before, value := k.files(), k.demand()
-			got := k.follow(swaps, func(w *watch, _ *exec.Cmd, ended <-chan struct{}) {
+			got := k.follow(func(w *watch, _ *exec.Cmd, ended <-chan struct{}) {
 				w.until(tc.at, 1, ended)
 				d.stop()
 				if !d.start() {
