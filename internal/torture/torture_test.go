@@ -125,7 +125,7 @@ func sweep(ended func(pid int) bool) {
 		if err != nil {
 			continue
 		}
-		for _, name := range strings.FieldsSeq(string(listed)) {
+		for name := range strings.FieldsSeq(string(listed)) {
 			_, rest, found := strings.Cut(name, family)
 			pid, _, _ := strings.Cut(rest, "-")
 			if number, err := strconv.Atoi(pid); found && err == nil && ended(number) {
