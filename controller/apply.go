@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/composure-dev/composure/internal/composecli"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/git"
 	"github.com/composure-dev/composure/internal/hint"
@@ -123,6 +124,7 @@ func (c Config) executor(opened Engine, item item, o ApplyOptions) *reconcile.Ex
 	}
 	if opened != nil {
 		executor.Writer, executor.Prober = opened, opened
+		executor.Composer = composecli.Project{Options: item.source.Compose}
 	}
 	return executor
 }

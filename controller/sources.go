@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/composecli"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/internal/hint"
@@ -46,6 +47,7 @@ func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, erro
 	}
 	for _, src := range sources {
 		src.Host, src.Alive, src.Journal = host, alive, state.Store{Dir: c.StateDir}
+		src.ComposeReady = composecli.Project{Options: src.Compose}.Ready
 		proposal, err := reconcile.Propose(ctx, src)
 		if err == nil && len(proposal.Policies) == 0 && !c.All {
 			err = c.nothingJudged(proposal)

@@ -114,14 +114,11 @@ func number(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // unsupported says which part of the policy this release cannot carry out; empty when it can.
 func (c *claim) unsupported() string {
-	return Unsupported(c.policy.Spec.Rollout.Strategy, c.policy.Spec.Verify)
+	return Unsupported(c.policy.Spec.Verify)
 }
 
-// Unsupported says which part of a swap this release cannot carry out: its strategy, or one of the checks after it. Empty: none.
-func Unsupported(strategy Strategy, checks []Check) string {
-	if strategy == StrategyCompose {
-		return fmt.Sprintf("rollout.strategy %s is not supported yet", strategy)
-	}
+// Unsupported says which of the checks after a swap this release cannot carry out. Empty: none.
+func Unsupported(checks []Check) string {
 	for _, check := range checks {
 		if check.Exec != nil {
 			return "verify exec is not supported yet"

@@ -25,8 +25,8 @@ func fileCases() map[string]evaluationCase {
 			`app environment FileMissing: is not set, must be "true" [held: include is not supported yet]`, `app container NotCreated: no container`}},
 		"NothingToDeclare": {"can find but not mend", policyOf("p", Rule{Minimum: new(1.0), Maximum: new(30.0)}), facts(service("app", literal("60"))), []string{
 			`app environment FileWrong: is "60", must be between 1 and 30 [held: say what to declare]`, `app container NotCreated: no container`}},
-		"Unsupported": {"a later release's policy is not carried out", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Rollout.Strategy = StrategyCompose }), facts(service("app", nil, with("false"))), []string{
-			`app environment FileMissing: is not set, must be "true" [held: rollout.strategy Compose is not supported yet]`}},
+		"Unsupported": {"a later release's policy is not carried out", policyOf("p", isTrue(), func(p *Policy) { p.Spec.Verify = []Check{{Exec: &ExecCheck{}}} }), facts(service("app", nil, with("false"))), []string{
+			`app environment FileMissing: is not set, must be "true" [held: verify exec is not supported yet]`}},
 		"Place": {"added where it is not dropped again", policyOf("p", isTrue()), facts(func() Service {
 			s := service("app", nil)
 			s.Place, s.Places = "/shop/last.yml", map[string]string{"OTHER": "/shop/other.yml"}

@@ -227,20 +227,16 @@ func TestRedisSubscribersDefault(t *testing.T) {
 
 func TestUnsupported(t *testing.T) {
 	cases := map[string]struct {
-		reason   string
-		strategy Strategy
-		checks   []Check
-		want     string
+		reason string
+		checks []Check
+		want   string
 	}{
-		"Supported":  {"what this release does", StrategyStopFirst, []Check{{Healthy: true}, {Redis: &RedisCheck{}}, {Log: &LogCheck{}}, {HTTP: &HTTPCheck{}}}, ""},
-		"Never":      {"doing nothing", StrategyNever, nil, ""},
-		"StartFirst": {"side by side", StrategyStartFirst, nil, ""},
-		"Compose":    {"a strategy to come", StrategyCompose, nil, "rollout.strategy Compose is not supported yet"},
-		"Exec":       {"a check to come", StrategyStopFirst, []Check{{Healthy: true}, {Exec: &ExecCheck{}}}, "verify exec is not supported yet"},
+		"Supported": {"what this release does", []Check{{Healthy: true}, {Redis: &RedisCheck{}}, {Log: &LogCheck{}}, {HTTP: &HTTPCheck{}}}, ""},
+		"Exec":      {"a check to come", []Check{{Healthy: true}, {Exec: &ExecCheck{}}}, "verify exec is not supported yet"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			if got := Unsupported(tc.strategy, tc.checks); got != tc.want {
+			if got := Unsupported(tc.checks); got != tc.want {
 				t.Errorf("%s: want %q, got %q", tc.reason, tc.want, got)
 			}
 		})

@@ -22,6 +22,8 @@ type Executor struct {
 	// Writer and Prober are nil when only files are written.
 	Writer engine.Writer
 	Prober engine.Prober
+	// Composer recreates what a policy hands to docker compose. Nil when only files are written.
+	Composer Composer
 	// Roots are the folders in which files may be written.
 	Roots []string
 	// Files writes them. Nil: on the disk.
@@ -163,12 +165,12 @@ func newTransaction(e *Executor, src Source, proposal Proposal, id string) *tran
 	return t
 }
 
-// concerned are the policies that select a service which is swapped; the others have no say in what a failure leads to.
+// concerned are the policies that select a service whose containers are replaced; the others have no say in what a failure leads to.
 func concerned(p Proposal) []policy.Policy {
 	names := map[string]bool{}
-	for _, step := range p.Plan.Of(plan.VerbSwap) {
+	for _, step := range p.Plan.Steps {
 		for _, f := range p.Findings {
-			names[f.Policy] = names[f.Policy] || f.Service == step.Swap.Service
+			names[f.Policy] = names[f.Policy] || slices.Contains(step.Replaces(), f.Service)
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(p.Policies), func(pol policy.Policy) bool { return !names[pol.Metadata.Name] })

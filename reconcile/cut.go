@@ -90,6 +90,9 @@ func (s *Snapshot) recovery(c cut) plan.Recover {
 	for _, swapped := range c.unfinished() {
 		r.Containers = append(r.Containers, swapped.Name())
 	}
+	for _, h := range c.handed() {
+		r.Containers = append(r.Containers, h.old.CleanName())
+	}
 	if c.record == nil || !open(*c.record) {
 		r.Locked = s.abandonedLocks()
 		return r
@@ -128,7 +131,7 @@ func (c cut) unfinished() []engine.Swapped {
 	var swaps []engine.Swapped
 	for _, recorded := range c.record.Containers {
 		swapped, err := revive(*c.record, recorded)
-		if err == nil && (open(*c.record) || shows(c.swaps, recorded.ID)) {
+		if err == nil && !recorded.Handed && (open(*c.record) || shows(c.swaps, recorded.ID)) {
 			swaps = append(swaps, swapped)
 		}
 	}
@@ -138,6 +141,29 @@ func (c cut) unfinished() []engine.Swapped {
 		}
 	}
 	return swaps
+}
+
+// handed are the containers that docker compose may have replaced and is to make again.
+func (c cut) handed() []handed {
+	if c.record == nil || c.finish || !open(*c.record) {
+		return nil
+	}
+	var list []handed
+	for _, recorded := range c.record.Containers {
+		swapped, err := revive(*c.record, recorded)
+		if err == nil && recorded.Handed && recorded.Stopping {
+			list = append(list, handed{old: swapped.Old, service: recorded.Service, pace: swapped.Pace})
+		}
+	}
+	return list
+}
+
+// recovers reports whether a leftover of docker compose is one that a cut-off transaction has to do with.
+func (s *Snapshot) recovers(l engine.Leftover) bool {
+	i := slices.IndexFunc(s.All, func(c engine.Container) bool { return c.ID == l.ID })
+	return i >= 0 && slices.ContainsFunc(s.cuts, func(c cut) bool {
+		return slices.ContainsFunc(c.handed(), func(h handed) bool { return h.service == s.All[i].Label(engine.LabelService) })
+	})
 }
 
 // revive makes a swap out of what the record tells of it.

@@ -35,6 +35,9 @@ type Source struct {
 	AllowRoots []string
 	// Reader is nil when only files are judged.
 	Reader engine.Reader
+	// ComposeReady reports whether there is a docker compose that services could be handed to; it is asked where a policy wants that.
+	// Errors carry hints.
+	ComposeReady func(context.Context) error
 	// Host is this host's name, and Alive reports whether a process of it runs: they tell a transaction that is under way from one
 	// that was cut off.
 	Host  string

@@ -50,6 +50,7 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 		Policies: selecting(src.Policies, drafted.findings), Findings: drafted.findings, Patches: drafted.patches,
 		Diff:       func(name string, p plan.Patch) string { return edit.Unified(name, p.Before, p.After) },
 		Containers: candidates(snap, drafted),
+		NoCompose:  noCompose(ctx, src),
 		Running:    snap.running(),
 		Blocked:    blocked(src, snap),
 		Recover:    recoveries(snap),
@@ -132,9 +133,15 @@ func candidate(snap, after Snapshot, service string, c engine.Container) plan.Co
 		Overlap: engine.OverlapHeld(c, false), Forced: engine.OverlapHeld(c, true),
 	}
 	if candidate.Held, candidate.Next = heldContainer(snap, service, c); candidate.Held != "" {
+		candidate.Handover.Held, candidate.Handover.Next = candidate.Held, candidate.Next
 		return candidate
 	}
-	candidate.OneShot = snap.Project.Services[service].OneShot
+	own := snap.Project.Services[service]
+	candidate.OneShot, candidate.Handover = own.OneShot, handover(snap, after, service, c)
+	if candidate.Held = own.SwapHeld; candidate.Held != "" {
+		candidate.Next = "docker compose up -d"
+		return candidate
+	}
 	replacement, err := successor(snap, after.Project, service, c, nil)
 	if err != nil {
 		candidate.Held, candidate.Next = unprovable(err), "docker compose up -d "+service
@@ -162,16 +169,15 @@ func touched(before, after *compose.Project, service string) bool {
 	return len(changedVariables(before.Services[service], after.Services[service])) > 0
 }
 
-// heldContainer says why a container cannot be swapped, and the command that brings it to what the files say all the same. Where
-// others hang on the container it is for the whole project: compose then sees to them too.
+// heldContainer says why a container is neither swapped nor handed to docker compose, and the command that brings it to what the
+// files say all the same. Where others hang on the container it is for the whole project: compose then sees to them too.
 func heldContainer(snap Snapshot, service string, c engine.Container) (reason, next string) {
 	const project = "docker compose up -d"
 	alone := project + " " + service
 	if snap.Project == nil {
 		return "the compose files are unreachable: " + snap.Unreachable, project
 	}
-	own, found := snap.Project.Services[service]
-	if !found {
+	if _, found := snap.Project.Services[service]; !found {
 		return "no compose file of the project defines this service", "define it in a compose file, or remove container " + c.CleanName()
 	}
 	if c.State.Paused {
@@ -183,7 +189,7 @@ func heldContainer(snap Snapshot, service string, c engine.Container) (reason, n
 	if other, found := snap.outsider(c); found {
 		return fmt.Sprintf("container %s, which is no service of this project, shares its namespaces or volumes", other.CleanName()), project
 	}
-	return own.SwapHeld, project
+	return "", ""
 }
 
 func unprovable(err error) string {
@@ -209,7 +215,7 @@ func blocked(src Source, snap Snapshot) []plan.Hold {
 	}
 	var held []plan.Hold
 	for _, l := range snap.Leftovers {
-		if l.Kind == engine.LeftoverCompose {
+		if l.Kind == engine.LeftoverCompose && !snap.recovers(l) {
 			held = append(held, plan.Hold{
 				Object: "container " + l.Container, Reason: "docker compose left it in an interrupted up", Next: strings.Join(l.Commands, "\n"),
 			})

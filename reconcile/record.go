@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -30,7 +31,7 @@ func (t *transaction) begin() error {
 		})
 	}
 	for _, step := range t.proposal.Plan.Steps {
-		if err := t.note(step); err != nil {
+		if err := errors.Join(t.note(step), t.noteHanded(step)); err != nil {
 			return err
 		}
 	}
@@ -75,6 +76,36 @@ func (t *transaction) entry(service, id string, pace plan.Pace) (state.Container
 	}, nil
 }
 
+// noteHanded adds the containers that docker compose is to replace to the record.
+func (t *transaction) noteHanded(step plan.Step) error {
+	if step.Compose == nil {
+		return nil
+	}
+	for _, h := range step.Compose.Containers {
+		pace := step.Compose.Pace
+		pace.OneShot = h.OneShot
+		entry, err := t.entry(h.Service, h.ContainerID, pace)
+		if err != nil {
+			return err
+		}
+		entry.Handed = true
+		t.record.Containers = append(t.record.Containers, entry)
+	}
+	return nil
+}
+
+// handing notes that docker compose is about to replace the containers of a step: from then on an undo has to have it make them again.
+func (t *transaction) handing(step plan.Step) error {
+	for _, h := range step.Compose.Containers {
+		for i := range t.record.Containers {
+			if t.record.Containers[i].ID == h.ContainerID {
+				t.record.Containers[i].Stopping = true
+			}
+		}
+	}
+	return t.src.Journal.Save(t.record)
+}
+
 // stopping notes a swap right before the first write to its old container: from then on an undo has to put that one back.
 func (t *transaction) stopping(swapped engine.Swapped) error {
 	for i := range t.record.Containers {
@@ -87,7 +118,7 @@ func (t *transaction) stopping(swapped engine.Swapped) error {
 
 // decide notes that everything is verified. From here on the transaction can only be finished, also by another process.
 func (t *transaction) decide() *stepError {
-	if len(t.swapped) == 0 {
+	if len(t.swapped)+len(t.proposal.Plan.Of(plan.VerbCompose)) == 0 {
 		return nil
 	}
 	t.record.Phase = state.PhaseCommitting

@@ -135,14 +135,38 @@ func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []strin
 	if c.record == nil {
 		return restored, problems
 	}
+	if open(*c.record) { // else it has put its files in order itself
+		done, failed := r.undoFiles(*c.record)
+		restored, problems = append(restored, done...), append(problems, failed...)
+	}
+	if list := c.handed(); len(list) > 0 {
+		shaken = true
+		done, failed := r.takeBack(ctx, list, rebuilt)
+		restored, problems = append(restored, done...), append(problems, failed...)
+	}
 	if shaken {
 		problems = append(problems, r.restart(ctx, *c.record)...)
 	}
-	if !open(*c.record) {
-		return restored, problems // it has put its files in order itself
+	return restored, problems
+}
+
+// takeBack has docker compose make again what it has replaced. A container that it makes of the files as they are now, and that is
+// not as before, is told of but no problem: no further try would change that.
+func (r *recoverer) takeBack(ctx context.Context, list []handed, rebuilt map[string]string) (restored, problems []string) {
+	k := keeper{composer: r.Composer, reader: r.src.Reader, swapper: r.swapper, project: r.proposal.Snapshot.Name}
+	restored, failed := k.back(ctx, list, rebuilt)
+	for _, h := range list {
+		err := failed[h.old.ID]
+		if err == nil {
+			continue
+		}
+		if _, made := errors.AsType[*differsError](err); made {
+			restored = append(restored, h.old.CleanName()+": "+r.redactor.String(err.Error()))
+			continue
+		}
+		problems = append(problems, r.redactor.String(notMade(h, err)))
 	}
-	done, failed := r.undoFiles(*c.record)
-	return append(restored, done...), append(problems, failed...)
+	return restored, problems
 }
 
 func (r *recoverer) undoSwap(ctx context.Context, swapped *engine.Swapped) (string, error) {

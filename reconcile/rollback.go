@@ -21,7 +21,7 @@ func (t *transaction) rollback(ctx context.Context) (restored, problems []string
 	// It goes on after Ctrl-C, since half a rollback is the worst of all ends. Every part of it has a bound of its own.
 	undo := context.WithoutCancel(ctx)
 	t.Progress("rolling back: " + t.failure)
-	for _, undone := range []func(context.Context) ([]string, []string){t.undoSwaps, t.restartAgain, t.undoFiles, t.recheck} {
+	for _, undone := range []func(context.Context) ([]string, []string){t.undoSwaps, t.undoFiles, t.takeBack, t.restartAgain, t.recheck} {
 		done, failed := undone(undo)
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}
@@ -192,6 +192,9 @@ func (t *transaction) recheck(ctx context.Context) (restored, problems []string)
 	t.watchOld()
 	for _, step := range t.proposal.Plan.Of(plan.VerbSwap) {
 		t.verify.patience = max(t.verify.patience, step.Swap.Pace.Timeout) // they were all restarted
+	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbCompose) {
+		t.verify.patience = max(t.verify.patience, step.Compose.Pace.Timeout)
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbCheck) {
 		if t.baseline[step.ID] != nil {

@@ -61,6 +61,15 @@ func (p Proposal) environments() []map[string]*string {
 			list = append(list, env)
 		}
 	}
+	if p.after != nil {
+		for _, service := range p.after.Services {
+			env := map[string]*string{}
+			for key, v := range service.Environment {
+				env[key] = v.Value
+			}
+			list = append(list, env)
+		}
+	}
 	for _, step := range p.Plan.Of(plan.VerbSwap) {
 		list = append(list, engine.EnvMap(step.Swap.Env))
 	}

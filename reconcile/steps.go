@@ -36,6 +36,8 @@ func (t *transaction) steps(ctx context.Context) *stepError {
 		switch step.Verb {
 		case plan.VerbSwap:
 			err = t.swap(ctx, step)
+		case plan.VerbCompose:
+			err = t.hand(ctx, step)
 		case plan.VerbRestart:
 			err = t.restart(ctx, step)
 		case plan.VerbCheck:
@@ -56,7 +58,7 @@ func (t *transaction) allAlive(ctx context.Context) *stepError {
 			return &stepError{object: "container " + swapped.Name(), err: err}
 		}
 	}
-	return nil
+	return t.allMade(ctx)
 }
 
 // patchAll writes all files or none.
@@ -240,6 +242,25 @@ func (t *transaction) watchOld() {
 			t.verify.watched[id] = watch{restarts: old.RestartCount, oneShot: step.Swap.Pace.OneShot}
 		}
 	}
+	for _, step := range t.proposal.Plan.Of(plan.VerbCompose) {
+		for _, h := range step.Compose.Containers {
+			if old, found := t.container(h.Service, h.ContainerID); found {
+				t.watchHanded(old, h)
+			}
+		}
+	}
+}
+
+// watchHanded points at a container that docker compose is to replace, or at what it has put in its place.
+func (t *transaction) watchHanded(old engine.Container, h plan.Handed) {
+	id, restarts := old.ID, old.RestartCount
+	if made := t.rebuilt[old.ID]; made != "" {
+		id, restarts = made, 0
+	}
+	if target := t.verify.targets[h.Service]; target == old.ID || target == t.ids[old.ID] {
+		t.verify.targets[h.Service] = id
+	}
+	t.verify.watched[id] = watch{restarts: restarts, oneShot: h.OneShot}
 }
 
 // commit removes the old containers. From here on nothing can be undone, and nothing has to be.

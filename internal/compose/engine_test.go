@@ -21,59 +21,82 @@ import (
 const (
 	engineProject = "cmpc-test"
 	engineImage   = "cmpc-test:1"
+
+	labelService = "com.docker.compose.service"
+	labelHash    = "com.docker.compose.config-hash"
+	labelVersion = "com.docker.compose.version"
 )
 
-// TestEngine puts a project up with a real compose and holds labels and environments against what this package says; then
-// edits the files by hand and holds the stamp against the label that the next real up writes. Nothing is started.
+// TestEngine starts a project with a real compose and holds labels and environments against what this package says; then edits the
+// files by hand and holds the stamp against the label that the next real up writes.
 func TestEngine(t *testing.T) {
-	e := newEngine(t)
-	e.up(t, "FROM_SHELL=at up")
+	e := newEngine(t, engineProject, engineImage, "engine.txtar")
+	e.run(t, []string{"FROM_SHELL=at up"}, "up", "-d")
 	now := e.load(t)
 	first := e.containers(t)
-	if len(first) != len(now.Services) {
-		t.Fatalf("compose made %d containers of %d services", len(first), len(now.Services))
+	declared := 0
+	for _, s := range now.Services {
+		declared += s.Replicas
 	}
-	version := first["none"].Config.Labels["com.docker.compose.version"]
-	flavor, known := FlavorOf(version)
+	if len(first) != declared {
+		t.Fatalf("compose made %d containers of %d", len(first), declared)
+	}
+	flavor, known := FlavorOf(first["none-1"].Config.Labels[labelVersion])
 	if !known || flavor&(FlavorNull|FlavorDeploy) != 0 {
-		t.Skipf("compose %s resolves environments otherwise: 2.35 or later is needed", version)
+		t.Skip("this compose resolves environments otherwise: 2.35 or later is needed")
 	}
+	e.checkInjected(t, now, first)
 	for name, c := range first {
 		// The shell that put it up is not the one that asks, which is what the proof has to see through.
-		if name == "shell" || name == "list" {
+		if name == "shell-1" || name == "list-1" {
 			continue
 		}
-		if diff := cmp.Diff(present(c), e.replace(t, now, name, c)); diff != "" {
+		if diff := cmp.Diff(present(c), e.replace(t, now, c, nil)); diff != "" {
 			t.Errorf("%s: unchanged files (-compose +here):\n%s", name, diff)
 		}
 	}
 
 	e.edit(t)
 	edited := e.load(t)
-	foreseen := map[string]Replacement{}
-	for name, c := range first {
-		foreseen[name] = e.replace(t, edited, name, c)
-	}
-	e.up(t)
-	made := map[string]Replacement{}
+	e.run(t, nil, "up", "-d", "--timeout", "1")
+	made, foreseen := map[string]Replacement{}, map[string]Replacement{}
 	for name, c := range e.containers(t) {
 		made[name] = present(c)
+		after := sharedBy(c)
+		foreseen[name] = e.replace(t, edited, first[name], &after)
 	}
 	if diff := cmp.Diff(made, foreseen); diff != "" {
 		t.Errorf("replacements (-of the next up +here):\n%s", diff)
 	}
 }
 
-// engine is a project folder and the engine it is put up on.
-type engine struct {
-	client   *client.Client
-	compose  string
-	dir      string
-	imageEnv map[string]string
-	volumes  []string // an up that recreates leaves anonymous ones behind
+// checkInjected looks into containers for the files that compose is said to have copied there.
+func (e *engine) checkInjected(t *testing.T, p *Project, containers map[string]container.InspectResponse) {
+	t.Helper()
+	want := []string{"/etc/variable", "/inline", "/run/secrets/other", "/run/secrets/variable"}
+	if diff := cmp.Diff(want, p.Services["injected"].Injected); diff != "" {
+		t.Errorf("copied files (-want +got):\n%s", diff)
+	}
+	for _, path := range want {
+		if _, err := e.client.ContainerStatPath(t.Context(), containers["injected-1"].ID, client.ContainerStatPathOptions{Path: path}); err != nil {
+			t.Errorf("compose has not copied %s: %v", path, err)
+		}
+	}
 }
 
-func newEngine(t *testing.T) *engine {
+// engine is a project folder and the engine it is put up on.
+type engine struct {
+	client         *client.Client
+	project, image string
+	compose        string
+	dir            string
+	files          []string // -f and a file, each
+	imageEnv       map[string]string
+	volumes        []string // an up that recreates leaves anonymous ones behind
+}
+
+// newEngine writes the archive of testdata into a folder, for a project of that name whose services have the image.
+func newEngine(t *testing.T, project, image, archive string) *engine {
 	t.Helper()
 	c, err := client.New(client.FromEnv)
 	if err == nil {
@@ -89,30 +112,27 @@ func newEngine(t *testing.T) *engine {
 	if binary == "" {
 		t.Skip("COMPOSURE_COMPOSE names no docker-compose binary")
 	}
-	archive, err := os.ReadFile(filepath.Join("testdata", "engine.txtar"))
+	content, err := os.ReadFile(filepath.Join("testdata", archive))
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &engine{
-		client: c, compose: binary, dir: write(t, string(archive)),
+		client: c, project: project, image: image, compose: binary, dir: write(t, string(content)),
 		imageEnv: map[string]string{"PATH": "/bin", "IMAGE": "image"},
 	}
 	e.importImage(t)
 	return e
 }
 
+// importImage makes an image of a program that waits.
 func (e *engine) importImage(t *testing.T) {
 	t.Helper()
-	var empty bytes.Buffer
-	if err := tar.NewWriter(&empty).Close(); err != nil {
-		t.Fatal(err)
-	}
-	change := "ENV"
+	changes := []string{`ENTRYPOINT ["/pause"]`}
 	for _, key := range slices.Sorted(maps.Keys(e.imageEnv)) {
-		change += " " + key + "=" + e.imageEnv[key]
+		changes = append(changes, "ENV "+key+"="+e.imageEnv[key])
 	}
 	result, err := e.client.ImageImport(t.Context(),
-		client.ImageImportSource{Source: &empty, SourceName: "-"}, engineImage, client.ImageImportOptions{Changes: []string{change}})
+		client.ImageImportSource{Source: pause(t), SourceName: "-"}, e.image, client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,32 +143,57 @@ func (e *engine) importImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		e.run(t, nil, "down", "--volumes", "--timeout", "0", "--rmi", "all")
+		e.run(t, []string{"FROM_SHELL=shell"}, "--profile", "*", "down", "--volumes", "--timeout", "0", "--rmi", "all")
 		for _, name := range e.volumes {
 			_, _ = e.client.VolumeRemove(context.WithoutCancel(t.Context()), name, client.VolumeRemoveOptions{})
 		}
 	})
 }
 
-func (e *engine) up(t *testing.T, env ...string) {
+// pause is the file system of an image: testdata/pause, compiled.
+func pause(t *testing.T) io.Reader {
 	t.Helper()
-	e.run(t, env, "up", "-d", "--no-start")
+	binary := filepath.Join(t.TempDir(), "pause")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "./testdata/pause")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	content, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	if err := w.WriteHeader(&tar.Header{Name: "pause", Mode: 0o755, Size: int64(len(content))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &archive
 }
 
-func (e *engine) run(t *testing.T, env []string, args ...string) {
+// run returns what compose prints.
+func (e *engine) run(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	// The test's own context is over when the clean-up runs.
-	cmd := exec.Command(e.compose, append([]string{"-p", engineProject}, args...)...)
+	cmd := exec.Command(e.compose, slices.Concat([]string{"-p", e.project}, e.files, args)...)
 	cmd.Dir = e.dir
 	cmd.Env = append([]string{"HOME=/home/user", "PATH=" + os.Getenv("PATH"), "DOCKER_HOST=" + os.Getenv("DOCKER_HOST"), "DOCKER_CONFIG=" + filepath.Join(e.dir, "docker")}, env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("compose %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 func (e *engine) load(t *testing.T) *Project {
 	t.Helper()
-	return mustLoad(t, Options{Directory: e.dir, Name: engineProject, Environ: []string{"HOME=/home/user"}})
+	return mustLoad(t, Options{Directory: e.dir, Name: e.project, Environ: []string{"HOME=/home/user"}})
 }
 
 // edit puts the edited files in place.
@@ -161,10 +206,11 @@ func (e *engine) edit(t *testing.T) {
 	}
 }
 
+// containers are those of the project by service and number, as in web-1.
 func (e *engine) containers(t *testing.T) map[string]container.InspectResponse {
 	t.Helper()
 	list, err := e.client.ContainerList(t.Context(), client.ContainerListOptions{
-		All: true, Filters: client.Filters{}.Add("label", labelProject+"="+engineProject),
+		All: true, Filters: client.Filters{}.Add("label", labelProject+"="+e.project),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +221,7 @@ func (e *engine) containers(t *testing.T) map[string]container.InspectResponse {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out[item.Labels["com.docker.compose.service"]] = c.Container
+		out[strings.TrimPrefix(c.Container.Name, "/"+e.project+"-")] = c.Container
 		for _, mount := range c.Container.Mounts {
 			if mount.Name != "" {
 				e.volumes = append(e.volumes, mount.Name)
@@ -185,12 +231,13 @@ func (e *engine) containers(t *testing.T) map[string]container.InspectResponse {
 	return out
 }
 
-// replace is what the successor of c, a container of the service called name, would be created with.
-func (e *engine) replace(t *testing.T, p *Project, name string, c container.InspectResponse) Replacement {
+// replace is what the successor of c would be created with that refers to other containers as in after; nil: as c does.
+func (e *engine) replace(t *testing.T, p *Project, c container.InspectResponse, after *Shared) Replacement {
 	t.Helper()
+	name := c.Config.Labels[labelService]
 	replacement, err := p.Replace(ReplaceQuestion{
-		Service: name, Env: parseEnv(c.Config.Env), ImageEnv: e.imageEnv,
-		Hash: c.Config.Labels["com.docker.compose.config-hash"], Version: c.Config.Labels["com.docker.compose.version"],
+		Service: name, Env: parseEnv(c.Config.Env), ImageEnv: e.imageEnv, Hash: c.Config.Labels[labelHash], Version: c.Config.Labels[labelVersion],
+		Shared: sharedBy(c), AfterShared: after,
 	})
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
@@ -200,5 +247,10 @@ func (e *engine) replace(t *testing.T, p *Project, name string, c container.Insp
 
 // present is what the container was created with.
 func present(c container.InspectResponse) Replacement {
-	return Replacement{Env: slices.Sorted(slices.Values(c.Config.Env)), Hash: c.Config.Labels["com.docker.compose.config-hash"]}
+	return Replacement{Env: slices.Sorted(slices.Values(c.Config.Env)), Hash: c.Config.Labels[labelHash]}
+}
+
+// sharedBy is how the container refers to others.
+func sharedBy(c container.InspectResponse) Shared {
+	return Shared{Network: string(c.HostConfig.NetworkMode), Pid: string(c.HostConfig.PidMode), Ipc: string(c.HostConfig.IpcMode), VolumesFrom: c.HostConfig.VolumesFrom}
 }

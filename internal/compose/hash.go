@@ -30,22 +30,10 @@ func rootOrder() []string {
 	}
 }
 
-// Hash is the com.docker.compose.config-hash that a compose of this flavor writes for the service. For one that shares namespaces or
-// volumes with others compose hashes their ids, so see [Project.Replace].
+// Hash is the com.docker.compose.config-hash that a compose of this flavor writes for the service. Of one that refers to other
+// containers it is [Project.HashShared].
 func (p *Project) Hash(service string, flavor Flavor) (string, error) {
-	return p.hashShared(service, flavor, Shared{})
-}
-
-func (p *Project) hashShared(service string, flavor Flavor, shared Shared) (string, error) {
-	config, ok := p.configs[service]
-	if !ok {
-		return "", fmt.Errorf("hash service %q: not in the project, or its environment does not resolve", service)
-	}
-	e, err := newEncoding(shared.resolve(config))
-	if err != nil {
-		return "", err
-	}
-	return e.hash(flavor), nil
+	return p.HashShared(service, flavor, Shared{})
 }
 
 // field is one key of the hashed object. A nil value is left out.

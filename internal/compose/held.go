@@ -2,7 +2,6 @@ package compose
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 )
@@ -51,17 +50,6 @@ func (o *origins) swapHeld(s types.ServiceConfig, l *layer) string {
 		}
 	}
 	return ""
-}
-
-// links tells whether the restart in depends_on is compose's own addition for a link, which a swap does not break: on a
-// network of its own a link is a name.
-func links(s types.ServiceConfig, name string) bool {
-	for _, link := range s.Links {
-		if target, _, _ := strings.Cut(link, ":"); target == name {
-			return true
-		}
-	}
-	return false
 }
 
 func hasImageVolume(s types.ServiceConfig) bool {

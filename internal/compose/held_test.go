@@ -74,18 +74,13 @@ func TestSwapHeld(t *testing.T) {
 		"Socket":    {"use_api_socket", "    use_api_socket: true\n", nil, "use_api_socket"},
 		"ImageVol":  {"a volume that is an image", "    volumes: [{type: image, source: x, target: /x}]\n", nil, "type image"},
 		"Config":    {"a config with content", "    configs: [c]\nconfigs: {c: {content: x}}\n", nil, ""},
-		"ConfigEnv": {"a config from the environment", "    configs: [c]\nconfigs: {c: {environment: X}}\n", []string{"X=1"}, ""},
-		"FileOnly":  {"a config and a secret that are files", "    configs: [c]\n    secrets: [s]\nconfigs: {c: {file: ./c}}\nsecrets: {s: {file: ./s}}\n", nil, ""},
 		"Secret":    {"a secret from the environment", "    secrets: [s]\nsecrets: {s: {environment: X}}\n", []string{"X=1"}, ""},
 		"NetOf":     {"it shares another's network", "    network_mode: service:b\n  b: {image: i}\n", nil, ""},
 		"PidOf":     {"it shares a container's pid space", "    pid: container:x\n", nil, ""},
 		"VolumesOf": {"it takes another's volumes", "    volumes_from: [b]\n  b: {image: i}\n", nil, ""},
 		"NetBy":     {"another shares its network", "  b: {image: i, network_mode: 'service:app'}\n", nil, ""},
-		"NetByOff":  {"so does an inactive one", "  b: {image: i, profiles: [p], network_mode: 'service:app'}\n", nil, ""},
 		"VolumesBy": {"another takes its volumes", "  b: {image: i, volumes_from: ['app:ro']}\n", nil, ""},
 		"Restart":   {"another restarts with it", "  b: {image: i, depends_on: {app: {condition: service_started, restart: true}}}\n", nil, ""},
-		"DependsOn": {"a plain dependency", "  b: {image: i, depends_on: [app]}\n", nil, ""},
-		"Link":      {"a plain link", "  b: {image: i, links: [app]}\n", nil, ""},
 		"Platform":  {"a build for a platform of the shell's", "    build: .\n", []string{"DOCKER_DEFAULT_PLATFORM=linux/arm64"}, "DOCKER_DEFAULT_PLATFORM"},
 	}
 	for name, tc := range cases {

@@ -65,13 +65,14 @@ func panicError(r any) error {
 // load is one Load under way.
 type load struct {
 	*inputs
-	files  []File
-	docs   []document   // of all files, in merge order
-	byFile [][]document // the same, file by file
-	walked walk
-	unset  map[string]bool
-	model  *types.Project    // as compose-go gives it, environment not resolved
-	broken map[string]string // inactive services whose environment does not resolve, and why
+	files        []File
+	docs         []document   // of all files, in merge order
+	byFile       [][]document // the same, file by file
+	walked       walk
+	unset        map[string]bool
+	model        *types.Project                   // as compose-go gives it, environment not resolved
+	dependencies map[string]types.DependsOnConfig // as the files have them; nil: as the model has them
+	broken       map[string]string                // inactive services whose environment does not resolve, and why
 }
 
 func (l *load) readFiles() error {
@@ -90,7 +91,16 @@ func (l *load) readFiles() error {
 	return nil
 }
 
-func (l *load) loadModel(ctx context.Context) error {
+func (l *load) loadModel(ctx context.Context) (err error) {
+	if l.model, err = l.loadWith(ctx); err != nil {
+		return err
+	}
+	l.dependencies, err = l.writtenDependencies(ctx)
+	return err
+}
+
+// loadWith has compose-go load the files as docker compose does, but for the given options.
+func (l *load) loadWith(ctx context.Context, options ...func(*loader.Options)) (*types.Project, error) {
 	details := types.ConfigDetails{WorkingDir: l.directory, Environment: maps.Clone(l.env.values)}
 	for _, f := range l.files {
 		content := f.Content
@@ -99,12 +109,11 @@ func (l *load) loadModel(ctx context.Context) error {
 		}
 		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: f.Path, Content: content})
 	}
-	model, err := loader.LoadWithContext(ctx, details, l.configure)
+	model, err := loader.LoadWithContext(ctx, details, slices.Insert(options, 0, l.configure)...)
 	if err != nil {
-		return l.loadError(err)
+		return nil, l.loadError(err)
 	}
-	l.model = model
-	return nil
+	return model, nil
 }
 
 // configure sets what docker compose sets, with resolution of files put off until they have been checked.

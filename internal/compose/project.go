@@ -148,13 +148,6 @@ type Service struct {
 	Labels   map[string]string
 	Active   bool // false: only with a profile that is not on
 	Replicas int
-	// Injected are the absolute paths, in the container, of the files that compose copies into it before it starts.
-	Injected []string
-	// Shares are the services, sorted, whose namespaces or volumes this one uses; RestartsWith those after whose recreation compose
-	// restarts it.
-	Shares, RestartsWith []string
-	// OneShot tells that another service waits for this one to end with exit code 0.
-	OneShot bool
 	// Environment is the resolved environment: env_file under environment, all files merged.
 	Environment map[string]Variable
 	// Settings are all places that set a variable, the weakest first: those in env files, then those in environment blocks. The
@@ -170,6 +163,15 @@ type Service struct {
 	EditHeld string
 	// SwapHeld says why its containers cannot be swapped ("hooks are not supported yet"), or is empty.
 	SwapHeld string
+	// Injected are the absolute paths, sorted, of the files that compose copies into the containers before it starts them: configs
+	// and secrets that are no files of the host. What was empty at that time compose has not copied.
+	Injected []string
+	// Shares are the services, sorted, whose namespaces or volumes (volumes_from) its containers use.
+	Shares []string
+	// RestartsWith are the services, sorted, which its depends_on has it restarted with (restart: true). What compose-go adds for
+	// links and shared namespaces is not among them.
+	RestartsWith []string
+	OneShot      bool // another service waits for it to complete successfully
 }
 
 // Winner is the setting that gives the variable its value; ok is false when none does.

@@ -1,100 +1,98 @@
 package compose
 
 import (
-	"path"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// Shared is what compose hashes in the place of references to other containers, as the container itself has it.
+// Shared is what compose hashes in the place of references to other services' containers. It is what the container itself has in
+// its HostConfig: "container:<64 hex>" or anything else for a mode that is no reference, and the containers' ids for volumes_from,
+// in order.
 type Shared struct {
-	Network, Pid, Ipc string   // "container:" and a full id, or empty
-	VolumesFrom       []string // full ids
+	Network, Pid, Ipc string
+	VolumesFrom       []string
 }
 
-// resolve puts what a container has in the place of the services that it was made to share with, as compose does before it hashes.
-func (s Shared) resolve(config types.ServiceConfig) types.ServiceConfig {
-	namespace := func(mode, container string) string {
-		if strings.HasPrefix(mode, types.ServicePrefix) && container != "" {
-			return container
+var containerID = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// refer is the service with its references as compose hashes them: another service is the id of its container, a container is
+// what the file calls it, and the mode of volumes_from is dropped. It is false when what is shared does not say which container.
+func refer(config types.ServiceConfig, shared Shared) (types.ServiceConfig, bool) {
+	for _, namespace := range []struct {
+		mode *string
+		now  string
+	}{{&config.NetworkMode, shared.Network}, {&config.Pid, shared.Pid}, {&config.Ipc, shared.Ipc}} {
+		if !strings.HasPrefix(*namespace.mode, types.ServicePrefix) {
+			continue
 		}
-		return mode
+		id, ok := strings.CutPrefix(namespace.now, types.ContainerPrefix)
+		if !ok || !containerID.MatchString(id) {
+			return config, false
+		}
+		*namespace.mode = namespace.now
 	}
-	config.NetworkMode = namespace(config.NetworkMode, s.Network)
-	config.Pid, config.Ipc = namespace(config.Pid, s.Pid), namespace(config.Ipc, s.Ipc)
-	if len(config.VolumesFrom) == len(s.VolumesFrom) {
-		config.VolumesFrom = slices.Clone(s.VolumesFrom)
+	if len(config.VolumesFrom) == 0 {
+		return config, true
 	}
-	return config
+	config.VolumesFrom = slices.Clone(config.VolumesFrom)
+	for i, from := range config.VolumesFrom {
+		service, container := volumesFrom(from)
+		if service == "" {
+			config.VolumesFrom[i] = container
+			continue
+		}
+		if i >= len(shared.VolumesFrom) || !containerID.MatchString(shared.VolumesFrom[i]) {
+			return config, false
+		}
+		config.VolumesFrom[i] = shared.VolumesFrom[i]
+	}
+	return config, true
 }
 
-// shares are the services whose namespaces or volumes a service uses, sorted.
+// volumesFrom reads an entry of volumes_from: the service, or else the container, that it names.
+func volumesFrom(entry string) (service, container string) {
+	name, rest, _ := strings.Cut(entry, ":")
+	if name+":" != types.ContainerPrefix {
+		return name, ""
+	}
+	container, _, _ = strings.Cut(rest, ":")
+	return "", container
+}
+
+// shares are the services that the service takes a namespace or volumes from, sorted.
 func shares(config types.ServiceConfig) []string {
-	var services []string
+	var out []string
 	for _, mode := range []string{config.NetworkMode, config.Pid, config.Ipc} {
-		if name, found := strings.CutPrefix(mode, types.ServicePrefix); found {
-			services = append(services, name)
+		if service, ok := strings.CutPrefix(mode, types.ServicePrefix); ok {
+			out = append(out, service)
 		}
 	}
-	for _, from := range config.VolumesFrom {
-		if !strings.HasPrefix(from, types.ContainerPrefix) {
-			name, _, _ := strings.Cut(from, ":")
-			services = append(services, name)
+	for _, entry := range config.VolumesFrom {
+		if service, _ := volumesFrom(entry); service != "" {
+			out = append(out, service)
 		}
 	}
-	slices.Sort(services)
-	return slices.Compact(services)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-// restartsWith are the services with which compose restarts a service, sorted; what it adds by itself for a link is none of them,
-// since on a network of its own a link is a name that a swap does not break.
-func restartsWith(config types.ServiceConfig) []string {
-	var services []string
-	shared := shares(config)
-	for name, dependency := range config.DependsOn {
-		if dependency.Restart && !links(config, name) && !slices.Contains(shared, name) {
-			services = append(services, name)
-		}
+// HashShared is [Project.Hash] of a container that refers to others.
+func (p *Project) HashShared(service string, flavor Flavor, shared Shared) (string, error) {
+	config, ok := p.configs[service]
+	if !ok {
+		return "", fmt.Errorf("hash service %q: not in the project, or its environment does not resolve", service)
 	}
-	slices.Sort(services)
-	return services
-}
-
-// oneShot tells whether another service waits for this one to end well.
-func (o *origins) oneShot(name string) bool {
-	for _, other := range o.declared {
-		if other.DependsOn[name].Condition == types.ServiceConditionCompletedSuccessfully {
-			return true
-		}
+	config, ok = refer(config, shared)
+	if !ok {
+		return "", &Unprovable{service, "the containers that it is to refer to are not known"}
 	}
-	return false
-}
-
-// injected are the files that compose writes into a container before it starts it: what has no file of its own to be mounted.
-func (o *origins) injected(config types.ServiceConfig) []string {
-	var paths []string
-	for _, ref := range config.Configs {
-		c := o.model.Configs[ref.Source]
-		if c.Content != "" || c.Environment != "" && o.env.values[c.Environment] != "" {
-			paths = append(paths, injectedAt("/", types.FileReferenceConfig(ref)))
-		}
+	e, err := newEncoding(config)
+	if err != nil {
+		return "", err
 	}
-	for _, ref := range config.Secrets {
-		if o.model.Secrets[ref.Source].Environment != "" {
-			paths = append(paths, injectedAt("/run/secrets", types.FileReferenceConfig(ref)))
-		}
-	}
-	return paths
-}
-
-func injectedAt(folder string, ref types.FileReferenceConfig) string {
-	switch {
-	case ref.Target == "":
-		return path.Join(folder, ref.Source)
-	case path.IsAbs(ref.Target):
-		return path.Clean(ref.Target)
-	}
-	return path.Join(folder, ref.Target)
+	return e.hash(flavor), nil
 }

@@ -1,78 +1,79 @@
 package compose
 
 import (
+	"errors"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func TestCompanions(t *testing.T) {
-	type companions struct {
-		Injected, Shares, RestartsWith []string
-		OneShot                        bool
-	}
+// id is a container's id made of one digit.
+func id(digit string) string { return strings.Repeat(digit, 64) }
+
+// TestHashShared: a reference hashes as if the file had the container's id in it.
+func TestHashShared(t *testing.T) {
 	cases := map[string]struct {
-		reason string
-		body   string // of the service, and what follows it
-		want   companions
+		reason          string
+		refers, literal string
+		shared          Shared
 	}{
-		"Alone":     {"an ordinary service", "", companions{}},
-		"Namespace": {"each once, and no container", "    network_mode: service:b\n    pid: service:b\n    ipc: container:x\n  b: {image: i}\n", companions{Shares: []string{"b"}}},
-		"Volumes":   {"read-only or not", "    volumes_from: ['c:ro', b, 'container:x']\n  b: {image: i}\n  c: {image: i}\n", companions{Shares: []string{"b", "c"}}},
-		"Restart": {
-			"what the user wrote", "    depends_on: {b: {condition: service_started, restart: true}, c: {condition: service_started}}\n  b: {image: i}\n  c: {image: i}\n",
-			companions{RestartsWith: []string{"b"}},
-		},
-		"Link":    {"compose's own restart for a link is not followed", "    links: [b]\n  b: {image: i}\n", companions{}},
-		"OneShot": {"somebody waits for its end", "  b: {image: i, depends_on: {app: {condition: service_completed_successfully}}}\n", companions{OneShot: true}},
-		"Injected": {
-			"what has no file of its own, where it is put",
-			"    configs: [c, {source: d, target: /etc/d}, {source: e, target: rel}, f, g]\n    secrets: [s, {source: s, target: t}, {source: s, target: /abs}, u]\n" +
-				"configs: {c: {content: x}, d: {environment: X}, e: {content: x}, f: {file: ./f}, g: {content: ''}}\nsecrets: {s: {environment: X}, u: {file: ./u}}\n",
-			companions{Injected: []string{"/c", "/etc/d", "/rel", "/run/secrets/s", "/run/secrets/t", "/abs"}},
-		},
+		"Network":    {"network_mode", "    network_mode: service:b\n", "    network_mode: container:" + id("1") + "\n", Shared{Network: "container:" + id("1")}},
+		"Pid":        {"pid", "    pid: service:b\n", "    pid: container:" + id("1") + "\n", Shared{Network: "x_default", Pid: "container:" + id("1")}},
+		"Ipc":        {"ipc", "    ipc: service:b\n", "    ipc: container:" + id("1") + "\n", Shared{Ipc: "container:" + id("1")}},
+		"Volumes":    {"volumes_from, in the order of the files and without modes", "    volumes_from: ['c:ro', b]\n", "    volumes_from: ['container:" + id("2") + "', 'container:" + id("1") + "']\n", Shared{VolumesFrom: []string{id("2"), id("1")}}},
+		"Mixed":      {"a container's name stays as written", "    volumes_from: ['container:x:ro', b]\n", "    volumes_from: ['container:x', 'container:" + id("1") + "']\n", Shared{VolumesFrom: []string{"x", id("1")}}},
+		"Container":  {"whatever the engine made of a container's name", "    network_mode: container:x\n", "    network_mode: container:x\n", Shared{Network: "container:" + id("1")}},
+		"NoneShared": {"modes that are no references", "    ipc: shareable\n    pid: host\n", "    ipc: shareable\n    pid: host\n", Shared{Ipc: "private", Pid: ""}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := mustLoad(t, Options{Directory: write(t, service(tc.body)), Environ: []string{"X=1"}}).Services["app"]
-			got := companions{s.Injected, s.Shares, s.RestartsWith, s.OneShot}
-			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			refers := mustLoad(t, Options{Directory: write(t, service(tc.refers+"  b: {image: i}\n  c: {image: i}\n"))})
+			literal := mustLoad(t, Options{Directory: write(t, service(tc.literal))})
+			want, err := literal.Hash("app", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := refers.HashShared("app", 0, tc.shared); err != nil || got != want {
+				t.Errorf("%s: %q, %v; want %q", tc.reason, got, err, want)
 			}
 		})
 	}
 }
 
-// The id of the other container is in the hash, so that its replacement changes it.
-func TestReplaceFollowsWhatIsShared(t *testing.T) {
-	dir := write(t, service("    environment: {A: '1'}\n    network_mode: service:b\n    volumes_from: ['b:ro']\n  b: {image: i}\n"))
-	p := mustLoad(t, Options{Directory: dir})
-	id := func(digit string) Shared {
-		return Shared{Network: "container:" + strings.Repeat(digit, 64), VolumesFrom: []string{strings.Repeat(digit, 64)}}
+// TestReplaceShared: the proof reads the running container's references, the stamp those of its successor.
+func TestReplaceShared(t *testing.T) {
+	p := mustLoad(t, Options{Directory: write(t, service("    network_mode: service:b\n    volumes_from: [b]\n  b: {image: i}\n"))})
+	shared := func(digit string) Shared {
+		return Shared{Network: "container:" + id(digit), VolumesFrom: []string{id(digit)}}
 	}
-	one := "1"
-	was, next := id("1"), id("2")
-	hash, err := p.hashShared("app", 0, was)
+	before, err := p.HashShared("app", 0, shared("1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := ReplaceQuestion{Service: "app", Env: map[string]*string{"A": &one}, Hash: hash, Version: "5.6.0", Shared: was}
-	same, err := p.Replace(q)
-	if err != nil || same.Hash != hash {
-		t.Errorf("with the same container: %q, %v; want %q", same.Hash, err, hash)
-	}
-	q.AfterShared = &next
-	want, err := p.hashShared("app", 0, next)
+	after, err := p.HashShared("app", 0, shared("2"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if other, err := p.Replace(q); err != nil || other.Hash != want || want == hash {
-		t.Errorf("with another container: %q, %v; want %q", other.Hash, err, want)
+	moved := shared("2")
+	cases := map[string]struct {
+		reason string
+		now    Shared
+		after  *Shared
+		want   string // the hash, or part of why there is none
+	}{
+		"Same":     {"the parent stays", shared("1"), nil, before},
+		"Moved":    {"the parent is replaced too", shared("1"), &moved, after},
+		"Other":    {"it refers to another container than it was created with", shared("2"), nil, "more than its environment"},
+		"Own":      {"it has a network of its own: the files were edited", Shared{Network: "bridge", VolumesFrom: []string{id("1")}}, nil, "does not refer to"},
+		"Fewer":    {"it takes no volumes: the files were edited", Shared{Network: "container:" + id("1")}, nil, "does not refer to"},
+		"Nameless": {"the successor's parent is not known", shared("1"), &Shared{}, "not known"},
 	}
-	q.Shared = next
-	if _, err := p.Replace(q); err == nil {
-		t.Error("a hash of another container is no proof")
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := p.Replace(ReplaceQuestion{Service: "app", Env: map[string]*string{}, Hash: before, Version: "5.6.0", Shared: tc.now, AfterShared: tc.after})
+			var unprovable *Unprovable
+			if err != nil && (!errors.As(err, &unprovable) || !strings.Contains(unprovable.Reason, tc.want)) || err == nil && got.Hash != tc.want {
+				t.Errorf("%s: %q, %v; want %q", tc.reason, got.Hash, err, tc.want)
+			}
+		})
 	}
 }

@@ -19,7 +19,7 @@ type ReplaceQuestion struct {
 	ImageEnv map[string]string
 	// Hash and Version are its labels com.docker.compose.config-hash and .version.
 	Hash, Version string
-	// Shared is how the container refers to others, and AfterShared how its successor will; nil: the same.
+	// Shared is what the container refers to, AfterShared what its successor does; nil: the same.
 	Shared      Shared
 	AfterShared *Shared
 	// After is the project as it is to be; nil: the project asked.
@@ -59,11 +59,11 @@ func (p *Project) Replace(q ReplaceQuestion) (Replacement, error) {
 	if flavor&(FlavorNull|FlavorDeploy) != 0 && after.resolvesOtherwise(q) {
 		return Replacement{}, &Unprovable{q.Service, "compose " + q.Version + " resolves its environment otherwise than this release"}
 	}
-	then := q.Shared
+	shared := q.Shared
 	if q.AfterShared != nil {
-		then = *q.AfterShared
+		shared = *q.AfterShared
 	}
-	hash, err := after.hashShared(q.Service, flavor, then)
+	hash, err := after.HashShared(q.Service, flavor, shared)
 	if err != nil {
 		return Replacement{}, err
 	}
@@ -89,7 +89,11 @@ func (p *Project) prove(q ReplaceQuestion) (declared map[string]*string, flavor 
 	if !ok {
 		return nil, 0, unprovable(fmt.Sprintf("compose version %q is not known", q.Version))
 	}
-	e, err := newEncoding(q.Shared.resolve(config))
+	config, ok = refer(config, q.Shared)
+	if !ok {
+		return nil, 0, unprovable("it does not refer to the containers that the files have it refer to")
+	}
+	e, err := newEncoding(config)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -46,6 +46,7 @@ const (
 	LabelWorkingDir      = "com.docker.compose.project.working_dir"
 	LabelConfigFiles     = "com.docker.compose.project.config_files"
 	LabelEnvironmentFile = "com.docker.compose.project.environment_file"
+	LabelDependsOn       = "com.docker.compose.depends_on"
 	LabelVersion         = "com.docker.compose.version"
 	LabelImage           = "com.docker.compose.image"
 	LabelHook            = "com.docker.compose.hook"

@@ -140,3 +140,33 @@ func TestRebuildThatIsNotEqualChangesNothing(t *testing.T) {
 		}
 	})
 }
+
+// The new container is good for something still when what is made again is not.
+func TestRebuildThatDoesNotRunKeepsTheReplacement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := enginetest.New(enginetest.Options{})
+		broken := false
+		e.AddImage(enginetest.Image{Name: "web:1", Program: func(map[string]string) enginetest.Behavior {
+			if broken {
+				return enginetest.Behavior{Exit: &enginetest.Exit{Code: 1}}
+			}
+			return enginetest.Behavior{}
+		}})
+		r := serviceIn(t, e, nil)
+		swapper := &engine.Swapper{Reader: e, Writer: e, APIVersion: engine.MinAPIVersion}
+		swapped, err := swapper.Swap(t.Context(), r, pace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Remove(t.Context(), r.Old.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		broken = true
+		if err := swapper.Undo(t.Context(), &swapped); err == nil {
+			t.Error("what crashes is taken for the old one")
+		}
+		if _, err := e.Inspect(t.Context(), swapped.NewID); err != nil {
+			t.Errorf("the new one: %v", err)
+		}
+	})
+}

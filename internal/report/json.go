@@ -66,6 +66,7 @@ type stepJSON struct {
 	Diff        string    `json:"diff,omitempty"`
 	Swap        *swapJSON `json:"swap,omitempty"`
 
+	Compose *composeJSON  `json:"compose,omitempty"`
 	Recover *plan.Recover `json:"recover,omitempty"`
 	Restart *plan.Restart `json:"restart,omitempty"`
 }
@@ -164,7 +165,7 @@ func stepOf(project string, step plan.Step) stepJSON {
 	doc := stepJSON{
 		ID: step.ID, Project: project, Verb: step.Verb, Object: step.Object, Cause: step.Cause,
 		Requires: step.Requires, Destructive: step.Destructive, Diff: step.Diff,
-		Recover: step.Recover, Restart: step.Restart,
+		Compose: composeOf(step.Compose), Recover: step.Recover, Restart: step.Restart,
 	}
 	if step.Swap == nil {
 		return doc

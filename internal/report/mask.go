@@ -92,8 +92,8 @@ func publicNames(p Project) string {
 	for _, f := range p.Findings {
 		names = append(names, f.Service, f.Variable)
 	}
-	for _, step := range p.Plan.Of(plan.VerbSwap) {
-		names = append(names, step.Swap.Service, step.Swap.Container)
+	for _, c := range replaced(p.Plan.Steps...) {
+		names = append(names, c.Service, c.Container)
 	}
 	for _, step := range p.Plan.Of(plan.VerbPatch) {
 		if step.Patch != nil {
@@ -105,8 +105,8 @@ func publicNames(p Project) string {
 
 func allChanges(p Project) []plan.Change {
 	var all []plan.Change
-	for _, step := range p.Plan.Of(plan.VerbSwap) {
-		all = append(all, step.Swap.Changes...)
+	for _, c := range replaced(p.Plan.Steps...) {
+		all = append(all, c.Changes...)
 	}
 	for _, other := range p.Others {
 		all = append(all, other.Change)
@@ -162,10 +162,16 @@ func (m masker) step(s plan.Step) plan.Step {
 		ID: s.ID, Verb: s.Verb, Object: m.text(s.Object), Cause: m.text(s.Cause), Requires: s.Requires, Destructive: s.Destructive,
 		Diff: m.diff(s.Diff, patch), Recover: s.Recover, Restart: s.Restart,
 	}
+	if s.Compose != nil {
+		shown.Compose = &plan.Compose{Services: s.Compose.Services, Containers: each(s.Compose.Containers, func(h plan.Handed) plan.Handed {
+			h.Changes = each(h.Changes, m.change)
+			return h
+		})}
+	}
 	if s.Swap != nil {
 		shown.Swap = &plan.Swap{
 			Service: s.Swap.Service, ContainerID: s.Swap.ContainerID, Container: s.Swap.Container, ConfigHash: s.Swap.ConfigHash,
-			Changes: each(s.Swap.Changes, m.change),
+			Shares: s.Swap.Shares, StartFirst: s.Swap.StartFirst, Changes: each(s.Swap.Changes, m.change),
 		}
 	}
 	return shown

@@ -51,7 +51,7 @@ func groups(p Project) []group {
 		return services[service]
 	}
 	for i, step := range p.Plan.Steps {
-		if service := movedService(step); service != "" {
+		for _, service := range movedServices(step) {
 			g := at(service)
 			g.moves = append(g.moves, step)
 			order[g.service] = min(order[g.service], i)
@@ -77,15 +77,12 @@ func groups(p Project) []group {
 	return sorted
 }
 
-// movedService is the service whose container a step replaces or restarts, or empty.
-func movedService(step plan.Step) string {
-	switch {
-	case step.Swap != nil:
-		return step.Swap.Service
-	case step.Restart != nil:
-		return step.Restart.Service
+// movedServices are those whose containers a step replaces or restarts.
+func movedServices(step plan.Step) []string {
+	if step.Restart != nil {
+		return []string{step.Restart.Service}
 	}
-	return ""
+	return step.Replaces()
 }
 
 // policies are the names of those that select a service of the project.
@@ -109,12 +106,9 @@ func (g *group) row(name string) *row {
 
 // attachChanges gives each variable that a policy speaks of its change; the others are listed with the swap itself.
 func (g *group) attachChanges() {
-	for _, step := range g.moves {
-		if step.Swap == nil {
-			continue
-		}
-		for _, change := range step.Swap.Changes {
-			if change.Policy == "" {
+	for _, c := range replaced(g.moves...) {
+		for _, change := range c.Changes {
+			if change.Policy == "" || c.Service != g.service {
 				continue
 			}
 			if r := g.row(change.Key); r.change == nil {

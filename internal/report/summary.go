@@ -82,11 +82,13 @@ type totals struct {
 	Differ    int `json:"differ"`
 	Patches   int `json:"filesToPatch"`
 	Swaps     int `json:"containersToSwap"`
+	Handed    int `json:"containersForCompose"`
 	Restarts  int `json:"containersToRestart"`
 	Recovers  int `json:"transactionsToRecover"`
 	Checks    int `json:"checks"`
 	Held      int `json:"held"`
 	done      map[plan.Verb]int
+	made      int // by docker compose
 }
 
 func count(projects ...Project) totals {
@@ -118,14 +120,18 @@ func (t *totals) add(p Project) {
 			t.Services++
 		}
 	}
-	verbs := map[string]plan.Verb{}
+	steps := map[string]plan.Step{}
 	for _, step := range p.Plan.Steps {
-		verbs[step.ID] = step.Verb
+		steps[step.ID] = step
 	}
 	for _, outcome := range p.Outcomes {
-		if outcome.Result == plan.ResultDone {
-			t.done[verbs[outcome.Step]]++
+		if step := steps[outcome.Step]; outcome.Result == plan.ResultDone {
+			t.done[step.Verb]++
+			t.made += handedIn(step)
 		}
+	}
+	for _, step := range p.Plan.Of(plan.VerbCompose) {
+		t.Handed += handedIn(step)
 	}
 	t.Patches += len(p.Plan.Of(plan.VerbPatch))
 	t.Swaps += len(p.Plan.Of(plan.VerbSwap))
@@ -188,12 +194,24 @@ func projectSummary(verb Verb, p Project) string {
 	case verb == VerbCheck:
 		return fmt.Sprintf("%s, %s: %s, %s.", plural(t.Services, "service"), plural(t.Variables, "variable"), compliant(t), differ(t.Differ))
 	}
-	return fmt.Sprintf("Plan: %s to patch, %s to swap%s, %s; %d held."+unchanged,
-		plural(t.Patches, "file"), plural(t.Swaps, "container"), restarts(t.Restarts, "to restart"), plural(t.Checks, "check"), t.Held)
+	return fmt.Sprintf("Plan: %s to patch, %s to swap%s%s, %s; %d held."+unchanged,
+		plural(t.Patches, "file"), plural(t.Swaps, "container"), also(t.Handed, "for docker compose to recreate"),
+		also(t.Restarts, "to restart"), plural(t.Checks, "check"), t.Held)
 }
 
-// restarts is said only where there are any.
-func restarts(n int, what string) string {
+// handedIn counts the containers that docker compose is to recreate in a step.
+func handedIn(step plan.Step) int {
+	n := 0
+	for _, h := range replaced(step) {
+		if step.Compose != nil && !h.Kept {
+			n++
+		}
+	}
+	return n
+}
+
+// also is said only where there are any.
+func also(n int, what string) string {
 	if n == 0 {
 		return ""
 	}
@@ -215,18 +233,18 @@ func applySummary(p Project, t totals) string {
 		remains = fmt.Sprintf(" %d held.", t.Held)
 	}
 	patched, swapped := t.done[plan.VerbPatch], t.done[plan.VerbSwap]
-	if patched+swapped == 0 && len(p.Recovered) > 0 {
+	if patched+swapped+t.made == 0 && len(p.Recovered) > 0 {
 		return "Put in order what was cut off; nothing else was changed." + remains
 	}
-	if patched+swapped == 0 {
+	if patched+swapped+t.made == 0 {
 		return "Nothing was changed." + remains
 	}
 	applied := "Applied"
 	if p.Failure != "" {
 		applied = "Applied, but failed"
 	}
-	return fmt.Sprintf("%s: %s patched, %s swapped%s; %s.%s", applied, plural(patched, "file"), plural(swapped, "container"),
-		restarts(t.done[plan.VerbRestart], "restarted"), verification(t), remains)
+	return fmt.Sprintf("%s: %s patched, %s swapped%s%s; %s.%s", applied, plural(patched, "file"), plural(swapped, "container"),
+		also(t.made, "recreated by docker compose"), also(t.done[plan.VerbRestart], "restarted"), verification(t), remains)
 }
 
 // verification never says more than what ran.

@@ -140,6 +140,10 @@ func (s section) group(g group) {
 		s.row(r, min(column, s.Width/2))
 	}
 	for _, step := range g.moves {
+		if step.Compose != nil {
+			s.handed(step, g.service)
+			continue
+		}
 		s.move(step)
 	}
 	for _, reason := range g.held {
@@ -276,9 +280,8 @@ func (s section) others() {
 }
 
 func (s section) swapped(other Other) bool {
-	return slices.ContainsFunc(s.project.Plan.Of(plan.VerbSwap), func(step plan.Step) bool {
-		return step.Swap.Service == other.Service &&
-			slices.ContainsFunc(step.Swap.Changes, func(c plan.Change) bool { return c.Key == other.Key })
+	return slices.ContainsFunc(replaced(s.project.Plan.Steps...), func(r plan.Handed) bool {
+		return r.Service == other.Service && slices.ContainsFunc(r.Changes, func(c plan.Change) bool { return c.Key == other.Key })
 	})
 }
 

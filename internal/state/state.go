@@ -75,6 +75,7 @@ type Container struct {
 	Number      string          `json:"number,omitempty"`      // of the replica, as its label has it
 	Replacement string          `json:"replacement,omitempty"` // id of the new container; empty: not created yet
 	Stopping    bool            `json:"stopping,omitempty"`    // set before the old container is asked to stop
+	Handed      bool            `json:"handed,omitempty"`      // docker compose replaces it: it is not kept
 	Pace        Pace            `json:"pace,omitzero"`
 	Injected    []string        `json:"injected,omitempty"` // files that are copied into it
 	Inspect     json.RawMessage `json:"inspect"`

@@ -47,7 +47,7 @@ func directHolds(in Input, due []Container) []Hold {
 func heldContainer(in Input, c Container) (reason, next string) {
 	rollout, checks := serviceRollout(in, c.Service)
 	up := "docker compose up -d " + c.Service
-	unsupported := policy.Unsupported(rollout.Strategy, checks)
+	unsupported := policy.Unsupported(checks)
 	switch {
 	case c.Held != "":
 		return c.Held, c.Next
@@ -55,7 +55,7 @@ func heldContainer(in Input, c Container) (reason, next string) {
 		return "the policy's rollout strategy is Never", up
 	case unsupported != "":
 		return unsupported, up
-	case rollout.Strategy != policy.StrategyStartFirst:
+	case rollout.Strategy != policy.StrategyStartFirst || c.handed:
 		return "", ""
 	case c.Forced != "":
 		return "it cannot be started beside itself: " + c.Forced, "take rollout.strategy StartFirst out of the policy"
@@ -68,6 +68,9 @@ func heldContainer(in Input, c Container) (reason, next string) {
 // heldCompanion says why a container that has to be replaced together with c cannot be.
 func heldCompanion(in Input, c Container) (reason, next string) {
 	for _, companion := range companions(in, c) {
+		if reason, next := heldAlong(c, companion); reason != "" {
+			return reason, next
+		}
 		if reason, _ := heldContainer(in, companion); reason != "" {
 			return fmt.Sprintf("%s, which shares namespaces or volumes with it, cannot be replaced: %s", companion.Name, reason), "docker compose up -d"
 		}

@@ -22,6 +22,8 @@ type Input struct {
 	Diff func(name string, p Patch) string
 	// Containers are the running containers of the project's services, with what would replace them.
 	Containers []Container
+	// NoCompose says why nothing can be handed to docker compose here, and what helps; its Reason is empty when something can.
+	NoCompose Hold
 	// Running are the services that have a running container, those that no policy selects included.
 	Running []string
 	// Blocked, when not empty, holds the whole project: nothing is planned.
@@ -53,11 +55,16 @@ type Container struct {
 	OneShot bool
 	// Overlap says why it cannot run beside its replacement, Forced why not even when the policy insists; empty when it can.
 	Overlap, Forced string
+	// Handover counts when a policy wants docker compose to recreate it.
+	Handover Handover
+
+	handed bool // Handover counts
 }
 
 // Make computes the plan. It is pure: the order of the input's lists does not change a byte of the result.
 func Make(in Input) Plan {
 	in.Findings = slices.SortedFunc(slices.Values(in.Findings), compareFindings)
+	in.Containers = handOver(in)
 	p := Plan{Project: in.Project, Steps: []Step{}, Basis: in.Basis.sorted()}
 	p.Held = append(p.Held, in.Blocked...)
 	p.Held = append(p.Held, heldFindings(in)...)
@@ -75,6 +82,17 @@ func Make(in Input) Plan {
 	p.Steps = append(p.Steps, checkSteps(in, moves)...)
 	p.Held = sortedHolds(p.Held)
 	return p
+}
+
+// Replaces are the services of which the step replaces containers.
+func (s Step) Replaces() []string {
+	switch {
+	case s.Swap != nil:
+		return []string{s.Swap.Service}
+	case s.Compose != nil:
+		return s.Compose.Services
+	}
+	return nil
 }
 
 // Empty reports whether there is nothing to do and nothing held.
@@ -205,11 +223,10 @@ func checkSteps(in Input, moves []Step) []Step {
 	swapped := map[string]bool{}
 	for _, step := range moves {
 		requires = append(requires, step.ID)
-		if step.Swap == nil {
-			continue
-		}
-		for _, name := range policiesOf(in.Findings, step.Swap.Service) {
-			swapped[name] = true
+		for _, service := range step.Replaces() {
+			for _, name := range policiesOf(in.Findings, service) {
+				swapped[name] = true
+			}
 		}
 	}
 	policies := slices.SortedFunc(slices.Values(in.Policies), func(a, b policy.Policy) int {

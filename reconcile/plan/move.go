@@ -16,6 +16,9 @@ type move struct {
 	restart bool
 }
 
+// forCompose holds for one that docker compose replaces.
+func (m move) forCompose() bool { return m.handed && !m.restart }
+
 // moveSteps returns swaps and restarts in the order in which they happen. The services of one policy go together: when one of
 // them is held the others wait, or the policy would be half applied.
 func moveSteps(in Input) ([]Step, []Hold) {
@@ -31,10 +34,14 @@ func moveSteps(in Input) ([]Step, []Hold) {
 	due = slices.DeleteFunc(due, func(c Container) bool {
 		return slices.ContainsFunc(held, func(h Hold) bool { return h.Object == c.Service })
 	})
-	moves := ordered(affected(in, due))
+	moves := ordered(units(affected(in, due)))
 	var steps []Step
-	for _, m := range moves {
-		steps = append(steps, m.step(in, moves))
+	for _, u := range moves {
+		if u[0].forCompose() {
+			steps = append(steps, u.compose(in, moves))
+			continue
+		}
+		steps = append(steps, u.step(in, moves))
 	}
 	return steps, held
 }
@@ -86,6 +93,8 @@ func goesWith(c Container, moves map[string]move) (m move, goes bool) {
 		case other.ID == c.ID:
 		case slices.Contains(c.Shares, other.ID):
 			goes, m.restart = true, m.restart && other.restart
+		case c.handed && other.forCompose() && other.Service == c.Service:
+			goes, m.restart = true, false // it recreates a service, not one replica
 		case slices.Contains(c.RestartsWith, other.Service):
 			goes = true
 		}
@@ -94,11 +103,11 @@ func goesWith(c Container, moves map[string]move) (m move, goes bool) {
 }
 
 // ordered puts what a container depends on before it, and keeps the order otherwise.
-func ordered(moves []move) []move {
-	var done []move
+func ordered(moves []unit) []unit {
+	var done []unit
 	for len(moves) > 0 {
-		next := slices.IndexFunc(moves, func(m move) bool {
-			return !slices.ContainsFunc(moves, func(other move) bool { return other.ID != m.ID && m.after(other) })
+		next := slices.IndexFunc(moves, func(u unit) bool {
+			return !slices.ContainsFunc(moves, func(other unit) bool { return other.id() != u.id() && u.after(other) })
 		})
 		next = max(next, 0) // a circle, which compose does not allow
 		done = append(done, moves[next])
@@ -122,23 +131,17 @@ func companions(in Input, c Container) []Container {
 	return list
 }
 
-func (m move) id() string {
-	if m.restart {
-		return "restart:" + m.Name
-	}
-	return "swap:" + m.Name
-}
-
-func (m move) step(in Input, moves []move) Step {
+// step is that of a container that is swapped or restarted.
+func (u unit) step(in Input, moves []unit) Step {
+	m := u[0]
 	rollout, _ := serviceRollout(in, m.Service)
 	pace := Pace{StableFor: time.Duration(rollout.StableFor), Timeout: time.Duration(rollout.Timeout), OneShot: m.OneShot}
-	step := Step{ID: m.id(), Object: fmt.Sprintf("%s (%s)", m.Service, m.Name), Destructive: true}
+	step := Step{ID: u.id(), Object: fmt.Sprintf("%s (%s)", m.Service, m.Name), Destructive: true, Requires: u.requires(moves)}
 	var shared, sharedNames, names []string
-	for _, other := range moves {
+	for _, other := range slices.Concat(moves...) {
 		if other.ID == m.ID || !m.after(other) {
 			continue
 		}
-		step.Requires = append(step.Requires, other.id())
 		names = append(names, other.Name)
 		if !other.restart && slices.Contains(m.Shares, other.ID) {
 			shared, sharedNames = append(shared, other.ID), append(sharedNames, other.Name)

@@ -16,6 +16,7 @@ const (
 	VerbRecover Verb = "recover" // finish or undo a transaction that was cut off; nothing else is planned beside it
 	VerbPatch   Verb = "patch"   // write declarations into one compose file
 	VerbSwap    Verb = "swap"    // replace one container
+	VerbCompose Verb = "compose" // have docker compose recreate the containers of a service
 	VerbRestart Verb = "restart" // stop and start one container, because of another's swap
 	VerbCheck   Verb = "check"   // verify, after the last swap
 )
@@ -38,7 +39,7 @@ type Basis struct {
 	Environment string `json:"environment"`
 }
 
-// Step is one action. Exactly one of Recover, Patch, Swap, Restart and Check is set, by Verb.
+// Step is one action. Exactly one of Recover, Patch, Swap, Compose, Restart and Check is set, by Verb.
 type Step struct {
 	ID          string   `json:"id"` // stable: verb and object
 	Verb        Verb     `json:"verb"`
@@ -51,6 +52,7 @@ type Step struct {
 	Recover *Recover `json:"recover,omitempty"`
 	Patch   *Patch   `json:"-"`
 	Swap    *Swap    `json:"swap,omitempty"`
+	Compose *Compose `json:"compose,omitempty"`
 	Restart *Restart `json:"restart,omitempty"`
 	Check   *Check   `json:"-"`
 }
