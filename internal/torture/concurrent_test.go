@@ -22,11 +22,11 @@ func TestDisturbed(t *testing.T) {
 		},
 		"up": {
 			"docker compose removes what it takes for obsolete, and makes again what it finds changed",
-			(*killed).upping, []phase{waiting, locked, patched, proving, stopping, renaming, checking, committing}, []int{0, 1, 2, 3, 4},
+			(*killed).upping, []phase{checking, locked, patched, proving, stopping, waiting, renaming, committing}, []int{0, 1, 2, 3, 4},
 		},
 		"down": {
 			"docker compose removes whatever bears the project's labels",
-			(*killed).downing, []phase{stopping, locked, patched, proving, waiting, renaming, checking, committing}, []int{0, 1, 2, 3, 4},
+			(*killed).downing, []phase{checking, locked, patched, proving, stopping, waiting, renaming, committing}, []int{0, 1, 2, 3, 4},
 		},
 		"rm": {
 			"somebody removes by hand what is being replaced, or its replacement",
@@ -42,7 +42,7 @@ func TestDisturbed(t *testing.T) {
 					k.t = t
 					before, value := k.files(), k.demand()
 					var other result
-					got := k.follow(swaps, func(w *watch, _ *exec.Cmd, ended <-chan struct{}) {
+					got := k.follow(func(w *watch, _ *exec.Cmd, ended <-chan struct{}) {
 						w.until(at, 1, ended)
 						other = tc.do(k)
 					})

@@ -69,7 +69,7 @@ func newKilled(t *testing.T, p *project) *killed {
 	}
 	// One that nobody disturbs shows how long each phase takes.
 	value := k.demand()
-	got := k.follow(swaps, func(*watch, *exec.Cmd, <-chan struct{}) {})
+	got := k.follow(func(*watch, *exec.Cmd, <-chan struct{}) {})
 	if got.code != 0 {
 		t.Fatalf("an apply that nobody disturbs: %s", got.result)
 	}
@@ -106,7 +106,7 @@ func (k *killed) round(counts map[phase]int, random *rand.Rand) phase {
 		nth += random.IntN(swaps)
 	}
 	var in phase
-	first := k.follow(swaps, func(w *watch, apply *exec.Cmd, ended <-chan struct{}) {
+	first := k.follow(func(w *watch, apply *exec.Cmd, ended <-chan struct{}) {
 		if !w.until(aim, nth, ended) {
 			return
 		}

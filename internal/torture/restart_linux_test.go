@@ -1,7 +1,6 @@
 package torture
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,8 +31,7 @@ func newDaemon(t *testing.T) *daemon {
 	if _, missing := exec.LookPath("dockerd"); missing != nil || err != nil || os.Geteuid() != 0 {
 		t.Skipf("a second dockerd needs root and the program: %v", missing)
 	}
-	// Not t.TempDir: the path of a socket has to be short.
-	folder, err := os.MkdirTemp("", family)
+	folder, err := os.MkdirTemp("", family) //nolint:usetesting // the path of a socket has to be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,13 +43,11 @@ func newDaemon(t *testing.T) *daemon {
 	if err := os.WriteFile(configuration, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	second, third := subnet(3)
 	d.args = []string{
 		"--config-file", configuration, "--host", d.host(), "--pidfile", filepath.Join(folder, "pid"),
 		"--data-root", filepath.Join(folder, "data"), "--exec-root", filepath.Join(folder, "exec"),
 		"--containerd-namespace", filepath.Base(folder), "--containerd-plugins-namespace", filepath.Base(folder) + "-plugins",
 		"--storage-driver", strings.TrimSpace(string(driver)), "--bridge", "none", "--iptables=false", "--ip-masq=false", "--shutdown-timeout", "2",
-		"--default-address-pool", fmt.Sprintf("base=10.%d.%d.0/24,size=28", second, third),
 	}
 	if d.engine, err = client.New(client.WithHost(d.host())); err != nil {
 		t.Fatal(err)
@@ -69,6 +65,8 @@ func (d *daemon) start() bool {
 	d.t.Helper()
 	d.cmd = exec.Command("dockerd", d.args...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	// Networks of its own: a dockerd takes away the bridge of one that it is to do without, whoever that belongs to.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := d.cmd.Start(); err != nil {
 		return false
 	}
@@ -123,16 +121,16 @@ func TestEngineRestart(t *testing.T) {
 		reason string
 		at     phase
 	}{
+		{"the replacement is made, and nothing is touched yet", proving},
 		{"the old container has been told to end, and nobody knows whether it did", stopping},
 		{"the new container is taken down as well, while it is watched", waiting},
-		{"the replacement is made, and nothing is touched yet", proving},
 		{"only the old containers are left to be removed", committing},
 	}
 	for _, tc := range sampled(tests, 1) {
 		t.Run(string(tc.at), func(t *testing.T) {
 			k.t, d.t = t, t
 			before, value := k.files(), k.demand()
-			got := k.follow(swaps, func(w *watch, _ *exec.Cmd, ended <-chan struct{}) {
+			got := k.follow(func(w *watch, _ *exec.Cmd, ended <-chan struct{}) {
 				w.until(tc.at, 1, ended)
 				d.stop()
 				if !d.start() {

@@ -42,7 +42,6 @@ func phases() []phase {
 // watch follows one apply from outside: by what it prints and by the engine's events.
 type watch struct {
 	project string
-	swaps   int // how many there are to be
 
 	mu      sync.Mutex
 	now     phase
@@ -53,9 +52,9 @@ type watch struct {
 	moved   chan struct{} // closed at each change
 }
 
-func newWatch(project string, swaps int) *watch {
+func newWatch(project string) *watch {
 	return &watch{
-		project: project, swaps: swaps, now: planning, since: time.Now(),
+		project: project, now: planning, since: time.Now(),
 		entered: map[phase]int{planning: 1}, lengths: map[phase]time.Duration{}, moved: make(chan struct{}),
 	}
 }
@@ -132,7 +131,7 @@ func (w *watch) event(e events.Message) {
 	case e.Action == events.ActionRename:
 		w.mu.Lock()
 		w.swapped++
-		last := w.swapped == w.swaps
+		last := w.swapped == swaps
 		w.mu.Unlock()
 		if last {
 			w.enter(checking)
@@ -148,8 +147,8 @@ type applied struct {
 	lengths map[phase]time.Duration
 }
 
-// follow runs the apply and does what is wanted once it has come to a phase. The apply's end is waited for.
-func (p *project) follow(swaps int, do func(w *watch, apply *exec.Cmd, ended <-chan struct{})) applied {
+// follow runs an apply that makes two swaps, and does what is wanted once it has come to a phase. The apply's end is waited for.
+func (p *project) follow(do func(w *watch, apply *exec.Cmd, ended <-chan struct{})) applied {
 	p.t.Helper()
 	listening, stop := newListener(p.t, p.made.engine)
 	defer stop()
@@ -160,7 +159,7 @@ func (p *project) follow(swaps int, do func(w *watch, apply *exec.Cmd, ended <-c
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	w := newWatch(p.name, swaps)
+	w := newWatch(p.name)
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
