@@ -89,6 +89,12 @@ var ErrMoved = errors.New("files, containers or policies changed since the plan 
 // Apply locks the project, makes the plan again and, if it is still the confirmed one, carries it out. An error means that nothing
 // was changed; once something may have been, the answer is in Applied, and it is complete even when ctx is canceled.
 func (e *Executor) Apply(ctx context.Context, src Source, confirmed plan.Plan) (Applied, error) {
+	return e.carryOut(ctx, src, confirmed, Propose)
+}
+
+func (e *Executor) carryOut(
+	ctx context.Context, src Source, confirmed plan.Plan, propose func(context.Context, Source) (Proposal, error),
+) (Applied, error) {
 	if len(confirmed.Steps) == 0 {
 		return Applied{Result: ResultNothing}, nil
 	}
@@ -99,7 +105,7 @@ func (e *Executor) Apply(ctx context.Context, src Source, confirmed plan.Plan) (
 	}
 	defer unlock()
 	src.Transaction = id
-	proposal, err := Propose(ctx, src)
+	proposal, err := propose(ctx, src)
 	if err != nil {
 		return Applied{}, err
 	}

@@ -28,6 +28,8 @@ type Proposal struct {
 	// after is the project with the patched files, and patched the digest of what they give the services.
 	after   *compose.Project
 	patched string
+	// undoes is the transaction that is taken back.
+	undoes string
 	// Policies are those of the source that select a service of the project; All is every one of them.
 	Policies, All []policy.Policy
 }

@@ -22,13 +22,14 @@ func (t *transaction) begin() error {
 	}
 	t.record = state.Record{
 		Transaction: t.id, Project: t.proposal.Plan.Project, Host: t.src.Host, PID: os.Getpid(), Began: time.Now().UTC(), Plan: planned,
-		Phase: state.PhasePrepared,
+		Phase: state.PhasePrepared, Undoes: t.proposal.undoes,
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
-		t.record.Files = append(t.record.Files, state.FileImage{
-			Path: step.Patch.File, Created: step.Patch.Create,
-			DigestBefore: step.Patch.Digest, DigestAfter: files.Digest(step.Patch.After), Before: step.Patch.Before, After: step.Patch.After,
-		})
+		image, err := fileImage(step.Patch)
+		if err != nil {
+			return err
+		}
+		t.record.Files = append(t.record.Files, image)
 	}
 	for _, step := range t.proposal.Plan.Steps {
 		if err := errors.Join(t.note(step), t.noteHanded(step)); err != nil {
@@ -39,6 +40,17 @@ func (t *transaction) begin() error {
 		return hint.Wrap(err, "say where records may be kept with --state-dir")
 	}
 	return nil
+}
+
+func fileImage(p *plan.Patch) (state.FileImage, error) {
+	image := state.FileImage{Path: p.File, Created: p.Create, DigestBefore: p.Digest, Before: p.Before, After: p.After}
+	if !p.Remove {
+		image.DigestAfter = files.Digest(p.After)
+		return image, nil
+	}
+	file, err := files.Read(p.File)
+	image.Removed, image.Mode, image.UID, image.GID = true, file.Mode, file.UID, file.GID
+	return image, err
 }
 
 // note adds the container that a step is about to the record.

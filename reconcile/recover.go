@@ -202,7 +202,10 @@ func (r *recoverer) restart(ctx context.Context, record state.Record) []string {
 // undoFiles restores what is as the transaction wrote it. What somebody has edited since is theirs.
 func (r *recoverer) undoFiles(record state.Record) (restored, problems []string) {
 	for _, image := range record.Files {
-		err := r.files().Restore([]files.Before{{Path: image.Path, Content: image.Before, Digest: image.DigestAfter, Created: image.Created}})
+		err := r.files().Restore([]files.Before{{
+			Path: image.Path, Content: image.Before, Digest: image.DigestAfter, Created: image.Created,
+			Removed: image.Removed, Mode: image.Mode, UID: image.UID, GID: image.GID,
+		}})
 		_, edited := errors.AsType[*files.ChangedError](err)
 		switch {
 		case err == nil:

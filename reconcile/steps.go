@@ -73,7 +73,7 @@ func (t *transaction) patchAll(ctx context.Context) *stepError {
 	began := time.Now()
 	var writes []files.Write
 	for _, step := range steps {
-		write := files.Write{Path: step.Patch.File, Content: step.Patch.After, Digest: step.Patch.Digest}
+		write := files.Write{Path: step.Patch.File, Content: step.Patch.After, Digest: step.Patch.Digest, Remove: step.Patch.Remove}
 		if step.Patch.Create {
 			write.Digest, write.Like = "", step.Patch.Like
 		}
@@ -96,8 +96,11 @@ func (t *transaction) patchAll(ctx context.Context) *stepError {
 	t.written = written
 	for _, step := range steps {
 		done := "patched "
-		if step.Patch.Create {
+		switch {
+		case step.Patch.Create:
 			done = "created "
+		case step.Patch.Remove:
+			done = "removed "
 		}
 		t.Progress(done + step.Object)
 	}

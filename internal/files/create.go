@@ -108,3 +108,21 @@ func removeCreated(b Before) error {
 	}
 	return syncFolder(filepath.Dir(target))
 }
+
+// createRemoved brings a file back that was removed, unless somebody else has made one there meanwhile.
+func createRemoved(b Before) error {
+	target, exists, err := locate(b.Path)
+	if err != nil {
+		return fmt.Errorf("create file %q: %w", b.Path, err)
+	}
+	if exists {
+		if file, err := Read(b.Path); err != nil || file.Digest == Digest(b.Content) {
+			return err
+		}
+		return &ChangedError{Path: b.Path, Appeared: true}
+	}
+	if err := create(File{Path: b.Path, Target: target, Mode: b.Mode, UID: b.UID, GID: b.GID}, b.Content); err != nil {
+		return named("create", b.Path, err)
+	}
+	return nil
+}

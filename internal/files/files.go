@@ -104,6 +104,8 @@ type Write struct {
 	Digest  string
 	// Like is the file whose owner and permissions a created one gets. Empty: it is this user's, and nobody else may read it.
 	Like string
+	// Remove takes the file away. Content is then ignored.
+	Remove bool
 }
 
 // Before is what a file was before it was written, and the digest of what was written: what [Restore] needs.
@@ -112,6 +114,10 @@ type Before struct {
 	Content []byte
 	Digest  string // of what was written
 	Created bool   // there was no such file
+	// Removed says that the file was taken away, and who owned it.
+	Removed  bool
+	Mode     fs.FileMode
+	UID, GID int
 }
 
 // replaceFunc replaces the content of a file that was just read, or creates one: that has no digest.
@@ -146,13 +152,13 @@ func writeAll(writes []Write, roots []string, store replaceFunc) ([]Before, erro
 	}
 	var written []Before
 	for i, file := range current {
-		digest := Digest(writes[i].Content)
-		if digest == file.Digest {
+		before := beforeOf(file, writes[i])
+		if before.Digest == file.Digest {
 			continue
 		}
 		// It is noted first: a write can fail after the rename.
-		written = append(written, Before{Path: file.Path, Content: file.Content, Digest: digest, Created: file.Digest == ""})
-		err := store(file, writes[i].Content)
+		written = append(written, before)
+		err := carryOut(file, writes[i], store)
 		if err == nil {
 			continue
 		}
@@ -166,6 +172,20 @@ func writeAll(writes []Write, roots []string, store replaceFunc) ([]Before, erro
 		return nil, err
 	}
 	return written, nil
+}
+
+func beforeOf(file File, w Write) Before {
+	if w.Remove {
+		return Before{Path: file.Path, Content: file.Content, Removed: true, Mode: file.Mode, UID: file.UID, GID: file.GID}
+	}
+	return Before{Path: file.Path, Content: file.Content, Digest: Digest(w.Content), Created: file.Digest == ""}
+}
+
+func carryOut(file File, w Write, store replaceFunc) error {
+	if w.Remove {
+		return removeCreated(Before{Path: file.Path, Digest: file.Digest})
+	}
+	return store(file, w.Content)
 }
 
 // store is the [replaceFunc] of the real disk.
@@ -225,15 +245,19 @@ func next(w Write) (File, error) {
 	return file, nil
 }
 
-// Restore puts the old content back, byte by byte, wherever a file still is as it was written, and removes what was created.
+// Restore puts the old content back, byte by byte, wherever a file still is as it was written, removes what was created and creates
+// what was removed.
 // A file that is not as it was written, nor as it was before, is left alone and reported as *[ChangedError]; the others are
 // restored all the same. It may be repeated.
 func Restore(before []Before) error {
 	var problems []error
 	for _, b := range before {
 		restore := restoreContent
-		if b.Created {
+		switch {
+		case b.Created:
 			restore = removeCreated
+		case b.Removed:
+			restore = createRemoved
 		}
 		if err := restore(b); err != nil {
 			problems = append(problems, err)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,8 @@ type Record struct {
 	Transaction string          `json:"transaction"`
 	Project     string          `json:"project"`
 	Host        string          `json:"host"`
-	PID         int             `json:"pid,omitempty"` // of the process on Host; 0: unknown
+	PID         int             `json:"pid,omitempty"`    // of the process on Host; 0: unknown
+	Undoes      string          `json:"undoes,omitempty"` // the transaction that this one takes back
 	Began       time.Time       `json:"began"`
 	Ended       *time.Time      `json:"ended,omitempty"`
 	Phase       Phase           `json:"phase,omitempty"`
@@ -65,6 +67,11 @@ type FileImage struct {
 	DigestAfter  string `json:"digestAfter"`
 	Before       []byte `json:"before"`
 	After        []byte `json:"after,omitempty"`
+	// Removed says that it is taken away; Mode, UID and GID are what it had.
+	Removed bool        `json:"removed,omitempty"`
+	Mode    fs.FileMode `json:"mode,omitempty"`
+	UID     int         `json:"uid,omitempty"`
+	GID     int         `json:"gid,omitempty"`
 }
 
 // Container is the inspect of a container that is about to be replaced, and how far that has come.

@@ -30,6 +30,8 @@ type Input struct {
 	Blocked []Hold
 	// Recover, when not empty, are transactions that were cut off: until they are in order, nothing else is planned.
 	Recover []Recover
+	// Reverts is the transaction that [Revert] takes back.
+	Reverts string
 	Basis   Basis
 }
 
@@ -43,6 +45,8 @@ type Container struct {
 	NewEnv  []string
 	OldHash string
 	NewHash string
+	// Due says that it is replaced, whatever the findings say.
+	Due bool
 	// Touched holds when the patches change what the files give the service.
 	Touched bool
 	// Held says why it cannot be swapped, and Next what helps; empty when it can.
@@ -161,6 +165,9 @@ func patchSteps(in Input) []Step {
 // needsSwap reports whether c is stale by a finding, or would be by the patch of a file that the project loads. A patch that
 // repeats what another layer already gives changes neither the environment nor the hash, and then nothing has to be swapped.
 func needsSwap(in Input, c Container) bool {
+	if c.Due {
+		return true
+	}
 	stale := slices.ContainsFunc(in.Findings, func(f policy.Finding) bool {
 		return f.Verdict == policy.ContainerStale && f.Container == c.ID && f.Service == c.Service && f.Held == ""
 	})
@@ -193,6 +200,9 @@ func policiesOf(findings []policy.Finding, service string) []string {
 }
 
 func swapCause(in Input, c Container, changed []Change, parents []string) string {
+	if c.Due {
+		return "as it was before transaction " + in.Reverts
+	}
 	if !needsSwap(in, c) {
 		return "it shares namespaces or volumes with " + strings.Join(parents, ", ")
 	}

@@ -92,6 +92,8 @@ type Patch struct {
 	Digest string // "sha256:<hex>" of Before; empty when the file is created
 	Before []byte
 	After  []byte
+	// Remove says that the file is taken away.
+	Remove bool
 	// Create says that the file does not exist yet. It gets owner and permissions of the file Like.
 	Create bool
 	Like   string
