@@ -104,7 +104,13 @@ func (c Config) project(item item) report.Project {
 	if info := p.Snapshot.Engine; info.APIVersion != "" {
 		project.Context = fmt.Sprintf("Docker Engine %s (API %s) at %s", info.ServerVersion, info.APIVersion, info.Host)
 	}
-	if len(p.Policies) == 0 {
+	if item.unsure {
+		project.Sensitive = everyVariable(p.Snapshot)
+	}
+	if warning := c.suspension(project.Name); warning != "" {
+		project.Warnings = append(project.Warnings, warning)
+	}
+	if len(p.Policies) == 0 && !item.reverts {
 		project.Warnings = append(project.Warnings, "no policy selects a service of this project: nothing was judged")
 	}
 	if !c.OtherVariables {

@@ -184,7 +184,7 @@ func asItWas(c plan.Container, was state.Container) plan.Container {
 func replacedSince(snap Snapshot, record state.Record) []plan.Hold {
 	var held []plan.Hold
 	for _, was := range record.Containers {
-		reason := ""
+		var reason string
 		switch there := slices.ContainsFunc(snap.Containers[was.Service], func(c engine.Container) bool { return c.ID == was.Replacement && up(c) }); {
 		case was.Handed:
 			reason = "docker compose had recreated it, and only docker compose can again"

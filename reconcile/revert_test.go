@@ -90,7 +90,9 @@ func TestRevertRefusesWhatIsNotAsItWasLeft(t *testing.T) {
 		refused string // part of the error; empty: held
 	}{
 		"Edited": {"a person's edit would be lost", func(w *world) { w.write(strings.Replace(patchedFile, "# the shop", "# my shop", 1)) }, "was edited after transaction"},
-		"Gone":   {"there is no file to restore", func(w *world) { _ = os.Rename(filepath.Join(w.dir, "compose.yaml"), filepath.Join(w.dir, "docker-compose.yml")) }, "compose.yaml"},
+		"Gone": {"there is no file to restore", func(w *world) {
+			_ = os.Rename(filepath.Join(w.dir, "compose.yaml"), filepath.Join(w.dir, "docker-compose.yml"))
+		}, "compose.yaml"},
 		"Recreated": {"it is another container now", func(w *world) {
 			if err := w.engine.Recreate(w.t.Context(), "shop-app-1"); err != nil {
 				w.t.Fatal(err)

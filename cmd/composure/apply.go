@@ -76,8 +76,8 @@ func (f *applyFlags) run(ctx context.Context, in invocation) error {
 		FilesOnly: f.filesOnly, Backup: f.backupFolder(in), GitCommit: f.gitCommit, Progress: f.progress(in),
 		Confirm: func(planned report.Report) (bool, error) { return f.confirm(ctx, in, planned) },
 	}
-	if !f.yes && (!isTerminal(in.stdin) || !isTerminal(in.stderr)) {
-		return hint.Wrap(errors.New("apply asks before it changes anything, and there is no terminal to ask on"), "add --yes, or look first: composure diff")
+	if err := f.canAsk(in, "apply", "composure diff"); err != nil {
+		return err
 	}
 	if err := f.needsRecords(in); err != nil {
 		return err
@@ -91,6 +91,14 @@ func (f *applyFlags) run(ctx context.Context, in invocation) error {
 	}
 	result, err := controller.Apply(ctx, f.config(in), options)
 	return f.tell(in, result, err)
+}
+
+// canAsk wants a terminal to ask on, or a yes in advance.
+func (f *applyFlags) canAsk(in invocation, verb, look string) error {
+	if f.yes || isTerminal(in.stdin) && isTerminal(in.stderr) {
+		return nil
+	}
+	return hint.Wrap(errors.New(verb+" asks before it changes anything, and there is no terminal to ask on"), "add --yes, or look first: "+look)
 }
 
 // backupFolder is absolute, since it is told and recorded. It is empty when no backup was asked for.
@@ -180,6 +188,9 @@ func question(planned report.Report) string {
 		if p.Context != "" {
 			engines = []string{redact.Value(p.Context, false)}
 		}
+	}
+	if planned.Verb == report.VerbRollback {
+		return fmt.Sprintf("Take this back in %s on %s?", strings.Join(names, ", "), strings.Join(engines, ""))
 	}
 	if len(engines) == 0 {
 		return fmt.Sprintf("Patch the files of %s?", strings.Join(names, ", "))

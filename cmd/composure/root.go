@@ -68,7 +68,7 @@ func newRoot(in invocation) *cobra.Command {
 	root.SetHelpTemplate(helpTemplate)
 	root.Flags().BoolP("help", "h", false, "show this help")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(newCheck(in), newDiff(in), newApply(in), newOrigin(in), newHistory(in), newVersion(in), newProbe(in))
+	root.AddCommand(newCheck(in), newDiff(in), newApply(in), newOrigin(in), newHistory(in), newRollback(in), newVersion(in), newProbe(in))
 	return root
 }
 

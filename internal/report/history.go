@@ -55,6 +55,7 @@ type transactionJSON struct {
 	DurationMs *int64          `json:"durationMs,omitempty"`
 	Outcome    string          `json:"outcome"`
 	Phase      state.Phase     `json:"phase,omitempty"`
+	Undoes     string          `json:"undoes,omitempty"`
 	Backup     string          `json:"backup,omitempty"`
 	Commit     string          `json:"commit,omitempty"`
 	Files      []fileJSON      `json:"files"`
@@ -64,8 +65,9 @@ type transactionJSON struct {
 type fileJSON struct {
 	Path         string `json:"path"`
 	Created      bool   `json:"created,omitempty"`
+	Removed      bool   `json:"removed,omitempty"`
 	DigestBefore string `json:"digestBefore,omitempty"`
-	DigestAfter  string `json:"digestAfter"`
+	DigestAfter  string `json:"digestAfter,omitempty"`
 }
 
 type containerJSON struct {
@@ -96,14 +98,14 @@ func HistoryJSON(w io.Writer, h History) error {
 
 func transactionOf(r state.Record) transactionJSON {
 	t := transactionJSON{
-		ID: r.Transaction, Host: r.Host, Began: r.Began.UTC(), Outcome: outcomeOf(r), Phase: r.Phase, Backup: r.Backup, Commit: r.Commit,
+		ID: r.Transaction, Host: r.Host, Began: r.Began.UTC(), Outcome: outcomeOf(r), Phase: r.Phase, Undoes: r.Undoes, Backup: r.Backup, Commit: r.Commit,
 		Files: []fileJSON{}, Containers: []containerJSON{},
 	}
 	if r.Ended != nil {
 		t.Ended, t.DurationMs = new(r.Ended.UTC()), new(r.Ended.Sub(r.Began).Milliseconds())
 	}
 	for _, f := range r.Files {
-		t.Files = append(t.Files, fileJSON{f.Path, f.Created, f.DigestBefore, f.DigestAfter})
+		t.Files = append(t.Files, fileJSON{f.Path, f.Created, f.Removed, f.DigestBefore, f.DigestAfter})
 	}
 	for _, c := range r.Containers {
 		t.Containers = append(t.Containers, containerJSON{c.Name, c.Service, c.ID, c.Replacement})
@@ -190,6 +192,7 @@ func (p historyPrinter) record(r state.Record, idColumns int) {
 		containers = append(containers, c.Name)
 	}
 	for _, row := range []struct{ name, text string }{
+		{"takes back", r.Undoes},
 		{"files", strings.Join(files, ", ")},
 		{"containers", strings.Join(containers, ", ")},
 		{"backup", p.path(r.Backup)},

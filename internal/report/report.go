@@ -15,6 +15,8 @@ const (
 	VerbCheck Verb = "check"
 	VerbDiff  Verb = "diff"
 	VerbApply Verb = "apply"
+	// VerbRollback is for the plan and for what became of it.
+	VerbRollback Verb = "rollback"
 )
 
 // Result is how it ended for one project, from best to worst.

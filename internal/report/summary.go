@@ -34,6 +34,9 @@ func projectCode(p Project, failOn policy.Severity) int {
 	case p.Result == ResultCompliant || p.Result == ResultApplied:
 		return 0
 	}
+	if pending(p) {
+		return 1
+	}
 	findings := p.Findings
 	if p.Remaining != nil {
 		findings = p.Remaining
@@ -42,6 +45,11 @@ func projectCode(p Project, failOn policy.Severity) int {
 		return 1
 	}
 	return 0
+}
+
+// pending holds for a plan whose steps no finding stands for: a transaction to be put in order, or to be taken back.
+func pending(p Project) bool {
+	return len(p.Outcomes) == 0 && len(p.Plan.Steps) > 0 && (len(p.Findings) == 0 || p.Plan.Steps[0].Verb == plan.VerbRecover)
 }
 
 // rank orders severities from the gravest, 0, down. One that is not known counts as the gravest.
@@ -183,8 +191,11 @@ func projectSummary(verb Verb, p Project) string {
 	switch {
 	case p.Result == ResultError:
 		return fmt.Sprintf("Failed: %s could not be looked at or changed.", p.Name)
-	case verb == VerbApply:
-		return applySummary(p, t)
+	case verb == VerbApply, verb == VerbRollback && len(p.Outcomes) > 0:
+		return applySummary(verb, p, t)
+	case verb == VerbRollback:
+		return fmt.Sprintf("Plan: %s to put back, %s to swap back%s; %d held."+unchanged,
+			plural(t.Patches, "file"), plural(t.Swaps, "container"), also(t.Restarts, "to restart"), t.Held)
 	case t.Recovers > 0:
 		return fmt.Sprintf("Plan: %s to put in order; what comes after is planned then."+unchanged, plural(t.Recovers, "cut-off transaction"))
 	case t.Variables == 0 && t.Held == 0:
@@ -218,12 +229,12 @@ func also(n int, what string) string {
 	return fmt.Sprintf(", %s %s", plural(n, "container"), what)
 }
 
-func applySummary(p Project, t totals) string {
+func applySummary(verb Verb, p Project, t totals) string {
 	switch p.Result {
 	case ResultCompliant:
 		return upToDate(t)
 	case ResultRolledBack:
-		return fmt.Sprintf("Rolled back: %s is as it was before.", p.Name)
+		return fmt.Sprintf("%s: %s is as it was before.", notDone(verb), p.Name)
 	case ResultRollbackFailed:
 		return fmt.Sprintf("Rollback failed: %s needs a person; what is left to do stands above.", p.Name)
 	case ResultApplied, ResultDifferences, ResultError:
@@ -240,11 +251,22 @@ func applySummary(p Project, t totals) string {
 		return "Nothing was changed." + remains
 	}
 	applied := "Applied"
+	if verb == VerbRollback {
+		applied = "Taken back"
+	}
 	if p.Failure != "" {
-		applied = "Applied, but failed"
+		applied += ", but failed"
 	}
 	return fmt.Sprintf("%s: %s patched, %s swapped%s%s; %s.%s", applied, plural(patched, "file"), plural(swapped, "container"),
 		also(t.made, "recreated by docker compose"), also(t.done[plan.VerbRestart], "restarted"), verification(t), remains)
+}
+
+// notDone is what became of a change that failed and was undone.
+func notDone(verb Verb) string {
+	if verb == VerbRollback {
+		return "Not taken back"
+	}
+	return "Rolled back"
 }
 
 // verification never says more than what ran.

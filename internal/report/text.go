@@ -247,7 +247,11 @@ func (s section) move(step plan.Step) {
 	if len(along) == 0 {
 		return
 	}
-	s.text("      ", "this swap also changes, because the compose files say so:")
+	if s.verb == VerbRollback {
+		s.text("      ", "this swap changes back:")
+	} else {
+		s.text("      ", "this swap also changes, because the compose files say so:")
+	}
 	s.changes(6, along)
 }
 

@@ -1,0 +1,164 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/report"
+	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/policy"
+	"github.com/composure-dev/composure/reconcile"
+)
+
+// Rollback takes the project's last committed transaction back, files and containers, or changes nothing. transaction, when not
+// empty, must mean that one. Afterwards the project is suspended: the next apply lifts that. Without confirmation by o.Confirm
+// nothing is written.
+func Rollback(ctx context.Context, c Config, transaction string, o ApplyOptions) (report.Report, error) {
+	record, directory, err := c.revertible(ctx, transaction)
+	if err != nil {
+		return report.Report{}, err
+	}
+	var opened Engine
+	if len(record.Containers) > 0 {
+		if opened, err = c.Open(ctx); err != nil {
+			return report.Report{}, err
+		}
+	}
+	it, err := c.wayBack(ctx, opened, record, directory)
+	if err != nil {
+		return report.Report{}, err
+	}
+	planned := c.report(report.VerbRollback, []item{it})
+	if proceed, err := confirmed(planned, o.Confirm); err != nil || !proceed || len(it.proposal.Plan.Steps) == 0 {
+		return planned, err
+	}
+	applied, err := c.executor(opened, it, o).Revert(ctx, it.source, record, it.proposal.Plan)
+	if err != nil {
+		return report.Report{}, err
+	}
+	project := c.project(it)
+	tell(&project, applied)
+	if applied.Result == reconcile.ResultCommitted || applied.Result == reconcile.ResultKept {
+		c.suspend(&project, record.Transaction)
+	}
+	if applied.Result == reconcile.ResultCommitted {
+		project.Result = report.ResultApplied
+	}
+	done := report.Report{Verb: report.VerbRollback, Version: c.Version, Projects: []report.Project{project}}
+	if ctx.Err() != nil && project.Result != report.ResultRollbackFailed {
+		return done, ctx.Err()
+	}
+	return done, nil
+}
+
+// revertible finds the transaction, and the folder of its project.
+func (c Config) revertible(ctx context.Context, transaction string) (state.Record, string, error) {
+	project, err := compose.Load(ctx, c.Project)
+	if err != nil {
+		return state.Record{}, "", err
+	}
+	records, err := state.Store{Dir: c.StateDir}.List(project.Name)
+	if err != nil {
+		return state.Record{}, "", hint.Wrap(err, "move such a file away when nothing of it is needed any more")
+	}
+	record, err := reconcile.Revertible(records, transaction)
+	return record, project.Directory, err
+}
+
+// wayBack plans to take the transaction back. Without containers in it no engine is needed.
+func (c Config) wayBack(ctx context.Context, opened Engine, record state.Record, directory string) (item, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return item{}, fmt.Errorf("read the host's name: %w", err)
+	}
+	it := item{reverts: true, source: reconcile.Source{
+		Compose: c.Project, AllowRoots: c.AllowRoots, Host: host, Alive: alive, Journal: state.Store{Dir: c.StateDir},
+	}}
+	if opened != nil {
+		it.source.Reader = opened
+	}
+	it.source.Policies, it.unsure = c.knownPolicies(directory)
+	it.proposal, err = reconcile.ProposeRevert(ctx, it.source, record)
+	return it, err
+}
+
+// knownPolicies only tell which variables are sensitive: the way back must not depend on them. Where they cannot be read, every
+// variable is.
+func (c Config) knownPolicies(directory string) (policies []policy.Policy, unsure bool) {
+	paths := c.Policies
+	if len(paths) == 0 {
+		paths = []string{filepath.Join(directory, DefaultPolicies)}
+	}
+	policies, err := readPolicies(paths, len(c.Policies) == 0)
+	return policies, err != nil
+}
+
+// everyVariable names all variables of files and containers.
+func everyVariable(snap reconcile.Snapshot) []string {
+	names := map[string]bool{}
+	for _, containers := range snap.Containers {
+		for _, container := range containers {
+			for name := range container.Env() {
+				names[name] = true
+			}
+		}
+	}
+	if snap.Project != nil {
+		for _, service := range snap.Project.Services {
+			for name := range service.Environment {
+				names[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// suspend marks the project, so that nothing does at once again what a person has just taken back.
+func (c Config) suspend(project *report.Project, transaction string) {
+	mark := state.Suspension{Since: time.Now().UTC(), Reason: "taken back by a person", Transaction: transaction}
+	if err := (state.Store{Dir: c.StateDir}).Suspend(project.Name, mark); err != nil {
+		project.Warnings = append(project.Warnings, err.Error())
+		return
+	}
+	project.Warnings = append(project.Warnings, suspended(mark))
+}
+
+// resume lifts the mark: a person's apply is the word that the change is wanted.
+func (c Config) resume(project *report.Project) {
+	if err := (state.Store{Dir: c.StateDir}).Resume(project.Name); err != nil {
+		project.Warnings = append(project.Warnings, err.Error())
+	}
+}
+
+// suspension is the warning that a project is suspended, or empty.
+func (c Config) suspension(name string) string {
+	if c.StateDir == "" || state.CheckProject(name) != nil {
+		return ""
+	}
+	mark, err := state.Store{Dir: c.StateDir}.Suspension(name)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return "" // it is another user's to know
+	case err != nil:
+		return err.Error()
+	case mark == nil:
+		return ""
+	}
+	return suspended(*mark)
+}
+
+func suspended(mark state.Suspension) string {
+	because := mark.Reason
+	if mark.Transaction != "" {
+		because = "transaction " + mark.Transaction + ", " + because
+	}
+	return fmt.Sprintf("the project is suspended since %s (%s); the next composure apply that changes it lifts this", mark.Since.UTC().Format(time.RFC3339), because)
+}
