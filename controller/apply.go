@@ -174,18 +174,28 @@ func (c Config) putInOrder(ctx context.Context, opened Engine, items []item, o A
 
 // recover puts one project in order. What cannot be is the project's result.
 func (c Config) recover(ctx context.Context, opened Engine, item *item, o ApplyOptions) error {
-	applied, err := c.executor(opened, *item, o).Apply(ctx, item.source, item.proposal.Plan)
-	if err != nil {
-		return c.excuse(item, err)
+	for range recoverAttempts {
+		applied, err := c.executor(opened, *item, o).Apply(ctx, item.source, item.proposal.Plan)
+		moved := errors.Is(err, reconcile.ErrMoved)
+		if err != nil && !moved {
+			return c.excuse(item, err)
+		}
+		if !moved && applied.Result != reconcile.ResultRecovered {
+			item.stuck = &applied
+			return nil
+		}
+		item.recovered = append(item.recovered, applied.Restored...)
+		item.proposal, err = reconcile.Propose(context.WithoutCancel(ctx), item.source)
+		if err != nil || !reconcile.Recovers(item.proposal.Plan) {
+			return c.excuse(item, err)
+		}
 	}
-	if applied.Result != reconcile.ResultRecovered {
-		item.stuck = &applied
-		return nil
-	}
-	item.recovered = applied.Restored
-	item.proposal, err = reconcile.Propose(context.WithoutCancel(ctx), item.source)
-	return c.excuse(item, err)
+	return c.excuse(item, hint.Wrap(reconcile.ErrMoved, "look at the plan again with: composure diff"))
 }
+
+// recoverAttempts bounds how often a recovery is begun anew: the engine may still be at what a dead process has last asked of it, and
+// the container that it makes is then there when the plan has been made, or even when it has been carried out.
+const recoverAttempts = 5
 
 // excuse makes an error the project's result when there are others to go on with.
 func (c Config) excuse(item *item, err error) error {

@@ -62,7 +62,7 @@ func newTortured(t *testing.T, version string, number int) *project {
 	a, b := subnet(number)
 	p := newProject(t, fmt.Sprintf("all%d", number), composeOf(t, version), "torture",
 		fmt.Sprintf("TORTURE_SUBNET=10.%d.%d", a, b), fmt.Sprintf("TORTURE_SUBNET6=fd0c:5e:%x:%x", a, b),
-		"TORTURE_TOKEN=a token", "TORTURE_PORT="+freePort(t), "COMPOSE_FILE=compose.yaml:compose.ipv6.yaml")
+		"TORTURE_TOKEN=a token", "TORTURE_PORT="+freePort(t, number), "COMPOSE_FILE=compose.yaml:compose.ipv6.yaml")
 	if err := os.Mkdir(filepath.Join(p.dir, "bind"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -77,9 +77,10 @@ func subnet(number int) (second, third int) {
 }
 
 // freePort is free now, and outside of the range from which systems hand out ports.
-func freePort(t *testing.T) string {
+func freePort(t *testing.T, number int) string {
 	t.Helper()
-	for port := 20000 + os.Getpid()%5000; port < 30000; port++ {
+	// Tests beside each other do not try the same ones.
+	for port := 20000 + 5000*number + os.Getpid()%4000; port < 25000+5000*number; port++ {
 		address := fmt.Sprintf("127.0.0.1:%d", port)
 		if listener, err := net.Listen("tcp", address); err == nil {
 			_ = listener.Close()
