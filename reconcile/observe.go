@@ -169,8 +169,8 @@ func (s *Snapshot) observeContainers(ctx context.Context, reader engine.Reader) 
 		}
 		own = append(own, c)
 		service := c.Label(engine.LabelService)
-		if service == "" || c.Label(engine.LabelOneoff) == "True" {
-			continue
+		if service == "" || c.Label(engine.LabelOneoff) == "True" || engine.Temporary(c) {
+			continue // what a swap has left is put in order, and judged by nobody
 		}
 		s.Containers[service] = append(s.Containers[service], c)
 		for _, ref := range []string{c.Image, c.Config.Image} {

@@ -29,12 +29,12 @@ func Committed(containers []Container, transaction string) bool {
 	world := newCensus(containers)
 	return slices.ContainsFunc(containers, func(c Container) bool {
 		_, original := world.byID[c.Label(LabelReplaces)]
-		return c.Label(LabelReplaces) != "" && c.Label(LabelTransaction) == transaction && !original && !temporary(c)
+		return c.Label(LabelReplaces) != "" && c.Label(LabelTransaction) == transaction && !original && !Temporary(c)
 	})
 }
 
-// temporary holds for a name that a container has only during a swap.
-func temporary(c Container) bool {
+// Temporary holds for a container with a name that it has only during a swap.
+func Temporary(c Container) bool {
 	name := c.CleanName()
 	return slices.ContainsFunc([]string{tempSuffix, keptSuffix, backSuffix}, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
 }

@@ -24,8 +24,8 @@ func (s section) recoveries() {
 
 // recovered says what became of transactions that had been cut off, before this one began.
 func (s section) recovered() {
-	if len(s.project.Recovered) == 0 {
-		return
+	if len(s.project.Recovered) == 0 || s.Announced {
+		return // it is said once, at the end
 	}
 	s.title("put in order first, after a transaction that was cut off")
 	for _, line := range s.project.Recovered {
