@@ -24,7 +24,7 @@ type allowance struct {
 func allowances() []allowance {
 	const identity, runtime, address = "belongs to one container", "set while it runs", "given by the engine"
 	const shared = "the container with which it is shared was replaced"
-	return []allowance{
+	table := []allowance{
 		{path: "Id", cause: identity},
 		{path: "Name", cause: identity},
 		{path: "Created", cause: identity},
@@ -65,26 +65,19 @@ func allowances() []allowance {
 		{path: "NetworkSettings/Ports", cause: runtime},
 		{path: "NetworkSettings/SandboxID", cause: runtime},
 		{path: "NetworkSettings/SandboxKey", cause: runtime},
-		{path: "NetworkSettings/EndpointID", cause: address},
-		{path: "NetworkSettings/Gateway", cause: address},
-		{path: "NetworkSettings/GlobalIPv6Address", cause: address},
-		{path: "NetworkSettings/GlobalIPv6PrefixLen", cause: address},
-		{path: "NetworkSettings/IPAddress", cause: address},
-		{path: "NetworkSettings/IPPrefixLen", cause: address},
-		{path: "NetworkSettings/IPv6Gateway", cause: address},
-		{path: "NetworkSettings/MacAddress", cause: address},
 		{path: "NetworkSettings/Networks/*/NetworkID", cause: "looked up at start", accepts: laterAtStart},
-		{path: "NetworkSettings/Networks/*/EndpointID", cause: address},
-		{path: "NetworkSettings/Networks/*/Gateway", cause: address},
-		{path: "NetworkSettings/Networks/*/GlobalIPv6Address", cause: address},
-		{path: "NetworkSettings/Networks/*/GlobalIPv6PrefixLen", cause: address},
-		{path: "NetworkSettings/Networks/*/IPAddress", cause: address},
-		{path: "NetworkSettings/Networks/*/IPPrefixLen", cause: address},
-		{path: "NetworkSettings/Networks/*/IPv6Gateway", cause: address},
-		{path: "NetworkSettings/Networks/*/MacAddress", cause: address},
 		{path: "NetworkSettings/Networks/*/DNSNames", cause: "made of names and aliases at start"},
 		{path: "NetworkSettings/Networks/*/Aliases", cause: "the short id is one of them", accepts: sameAliases},
 	}
+	for _, field := range []string{
+		"EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen", "IPv6Gateway", "MacAddress",
+	} {
+		// Those of the default bridge are shown twice.
+		table = append(table,
+			allowance{path: "NetworkSettings/" + field, cause: address},
+			allowance{path: "NetworkSettings/Networks/*/" + field, cause: address})
+	}
+	return table
 }
 
 func (a allowance) matches(path []string) bool {

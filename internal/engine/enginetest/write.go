@@ -131,19 +131,10 @@ func fillHost(host *container.HostConfig) {
 // mounts resolves volumes_from, binds, mounts and the volumes of the image, each of which yields to those before, save that a bind
 // or mount takes the place of what is inherited. What names no volume gets a new, empty one.
 func (e *Engine) mounts(b *box) ([]container.MountPoint, error) {
-	var own []container.MountPoint
-	for _, bind := range b.HostConfig.Binds {
-		own = append(own, bindPoint(bind))
+	points, err := ownMounts(b)
+	if err != nil {
+		return nil, err
 	}
-	for _, each := range b.HostConfig.Mounts {
-		own = append(own, mountPoint(each))
-	}
-	for i, point := range own {
-		if isBind := i < len(b.HostConfig.Binds); isBind && isTmpfs(b, point.Destination) || mountedAt(own[:i], point.Destination) {
-			return nil, fmt.Errorf("duplicate mount point: %s", point.Destination)
-		}
-	}
-	points := own
 	inherited, err := e.inherited(b.HostConfig)
 	if err != nil {
 		return nil, err
@@ -167,6 +158,23 @@ func (e *Engine) mounts(b *box) ([]container.MountPoint, error) {
 		}
 	}
 	return points, nil
+}
+
+// ownMounts are those that the container's own configuration names.
+func ownMounts(b *box) ([]container.MountPoint, error) {
+	var own []container.MountPoint
+	for _, bind := range b.HostConfig.Binds {
+		own = append(own, bindPoint(bind))
+	}
+	for _, each := range b.HostConfig.Mounts {
+		own = append(own, mountPoint(each))
+	}
+	for i, point := range own {
+		if isBind := i < len(b.HostConfig.Binds); isBind && isTmpfs(b, point.Destination) || mountedAt(own[:i], point.Destination) {
+			return nil, fmt.Errorf("duplicate mount point: %s", point.Destination)
+		}
+	}
+	return own, nil
 }
 
 func isTmpfs(b *box, destination string) bool {
