@@ -90,6 +90,36 @@ func TestInjectRefuses(t *testing.T) {
 	}
 }
 
+// TestInjectLeavesVolumesAlone has a file on a volume of both containers, where the old one may be reading it.
+func TestInjectLeavesVolumesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, plain := world(t)
+		id, err := e.Create(t.Context(), engine.Spec{
+			Name:   "web-with-volume",
+			Config: &container.Config{Image: plain.Old.Config.Image, Labels: map[string]string{engine.LabelConfigHash: "before"}},
+			Host:   &container.HostConfig{Binds: []string{"settings:/etc/app"}},
+		})
+		if err == nil {
+			err = e.Start(t.Context(), id)
+		}
+		if err == nil {
+			err = e.CopyTo(t.Context(), id, "/", bytes.NewReader(packed("etc/app/settings", 0o400, "x")))
+		}
+		var old engine.Container
+		if err == nil {
+			old, err = e.Inspect(t.Context(), id)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := engine.Replacement{Old: old, Image: plain.Image, Env: []string{"A=2"}, Transaction: "tx", Injected: []string{"/etc/app/settings"}}
+		swapper := &engine.Swapper{Reader: e, Writer: distorting{e}, APIVersion: engine.MinAPIVersion}
+		if _, err := swapper.Swap(t.Context(), r, pace); err != nil {
+			t.Errorf("the file was written once more: %v", err)
+		}
+	})
+}
+
 // TestSwapOfBereft swaps a container that has ended because the one whose processes it shares was swapped before.
 func TestSwapOfBereft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
