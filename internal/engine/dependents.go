@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Dependents are the containers of all that live in a namespace of the given one or use its volumes. They refer to the very
+// Dependents are the containers of all that live in a namespace of the given one, use its volumes or are linked to it on the
+// default bridge. They refer to the very
 // container that it is now: a replacement, or a mere restart, takes the namespace away from under them. all are the containers
 // of the whole engine, of any project or none.
 func Dependents(of Container, all []Container) []Container {
@@ -36,6 +37,10 @@ func references(c Container) []string {
 	for _, from := range c.HostConfig.VolumesFrom {
 		reference, _, _ := strings.Cut(from, ":") // :ro or :rw
 		shared = append(shared, reference)
+	}
+	for _, link := range c.HostConfig.Links {
+		name, _, _ := strings.Cut(link, ":")
+		shared = append(shared, name)
 	}
 	return shared
 }

@@ -23,6 +23,8 @@ func TestDependents(t *testing.T) {
 		"Ipc":              {"so does that of shared memory", &container.HostConfig{IpcMode: "container:web"}, true},
 		"Volumes":          {"volumes are taken from it by name", &container.HostConfig{VolumesFrom: []string{"other", "web"}}, true},
 		"VolumesReadOnly":  {"the mode is not part of the name", &container.HostConfig{VolumesFrom: []string{oldID + ":ro"}}, true},
+		"Link":             {"a link is to the container and not to its name", &container.HostConfig{Links: []string{"/db:/candidate/db", "/web:/candidate/www"}}, true},
+		"OtherLink":        {"the alias may be what it is", &container.HostConfig{Links: []string{"/db:/candidate/web"}}, false},
 		"OtherContainer":   {"another container's namespace", &container.HostConfig{NetworkMode: "container:db"}, false},
 		"LongerName":       {"a name is no prefix", &container.HostConfig{NetworkMode: "container:web2", VolumesFrom: []string{"web2:ro"}}, false},
 		"NameLikeItsID":    {"a name goes before the beginning of an id", &container.HostConfig{NetworkMode: "container:aaaa"}, false},

@@ -111,6 +111,139 @@ func TestProveFindsMissingNetwork(t *testing.T) {
 	}
 }
 
+// sharingPair is a container that shares what it can with another one, and the created replacement, which shares it with that
+// one's replacement.
+func sharingPair(t *testing.T) (old, created engine.Container, r engine.Replacement) {
+	t.Helper()
+	f := conformance.MemoryFixture(engine.MinAPIVersion)
+	run := func(spec engine.Spec) engine.Container {
+		t.Helper()
+		spec.Config.Image = f.Image
+		id, err := f.Writer.Create(t.Context(), spec)
+		if err == nil {
+			err = f.Writer.Start(t.Context(), id)
+		}
+		var c engine.Container
+		if err == nil {
+			c, err = f.Reader.Inspect(t.Context(), id)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	parent := func(name string) engine.Container {
+		return run(engine.Spec{
+			Name:   name,
+			Config: &container.Config{Hostname: "parent", Domainname: "local"},
+			Host:   &container.HostConfig{IpcMode: container.IPCModeShareable, Binds: []string{"data:/image-volume"}},
+		})
+	}
+	before, after := parent("before"), parent("after")
+	old = run(engine.Spec{
+		Name:   "web",
+		Config: &container.Config{Labels: map[string]string{engine.LabelConfigHash: "before"}},
+		Host: &container.HostConfig{
+			NetworkMode: container.NetworkMode("container:" + before.ID),
+			PidMode:     container.PidMode("container:" + before.ID),
+			IpcMode:     container.IpcMode("container:" + before.ID),
+			VolumesFrom: []string{before.ID + ":ro"},
+		},
+	})
+	r = engine.Replacement{
+		Old: old, Env: old.Config.Env, Transaction: "tx", References: map[string]string{before.ID: after.ID},
+		Image: engine.Image{ID: old.Image, Names: []string{f.Image}},
+	}
+	clone, err := engine.Clone(r, f.APIVersion, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := f.Writer.Create(t.Context(), clone)
+	if err == nil {
+		created, err = f.Reader.Inspect(t.Context(), id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return old, created, r
+}
+
+func TestProveFollowsReferences(t *testing.T) {
+	old, created, r := sharingPair(t)
+	if differences := engine.Prove(old, created, r); len(differences) > 0 {
+		t.Fatalf("the untouched clone differs: %+v", differences)
+	}
+	cases := map[string]struct {
+		reason string
+		path   []string
+		to     any
+	}{
+		"Network":    {"the old one's network ends with it", []string{"HostConfig", "NetworkMode"}, string(old.HostConfig.NetworkMode)},
+		"Process":    {"so do its processes", []string{"HostConfig", "PidMode"}, string(old.HostConfig.PidMode)},
+		"IPC":        {"so does its IPC", []string{"HostConfig", "IpcMode"}, "private"},
+		"Volumes":    {"the mode counts", []string{"HostConfig", "VolumesFrom"}, []any{strings.TrimSuffix(created.HostConfig.VolumesFrom[0], ":ro")}},
+		"NoVolumes":  {"they would be lost", []string{"HostConfig", "VolumesFrom"}, nil},
+		"Hostname":   {"one of its own", []string{"Config", "Hostname"}, "own"},
+		"Domainname": {"one of its own", []string{"Config", "Domainname"}, "own"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			tree := decode(t, created.Raw)
+			change(tree, tc.path, tc.to)
+			differences := engine.Prove(old, reencode(t, tree), r)
+			if len(differences) != 1 || differences[0].Path != strings.Join(tc.path, ".") {
+				t.Errorf("%s, got %+v", tc.reason, differences)
+			}
+		})
+	}
+}
+
+func TestProveFindsLosses(t *testing.T) {
+	old, created, r := provenPair(t)
+	with := func(c engine.Container, path []string, to any) engine.Container {
+		tree := decode(t, c.Raw)
+		change(tree, path, to)
+		changed := reencode(t, tree)
+		c.Raw = changed.Raw
+		return c
+	}
+	cases := map[string]struct {
+		reason   string
+		path     []string
+		old, new any
+	}{
+		"ExposedPort":   {"the keys of a set are what it says", []string{"Config", "ExposedPorts"}, map[string]any{"80/tcp": map[string]any{}}, map[string]any{}},
+		"Volume":        {"the keys of a set are what it says", []string{"Config", "Volumes"}, map[string]any{"/x": map[string]any{}}, nil},
+		"PublishedPort": {"a port without an address is published too", []string{"HostConfig", "PortBindings"}, map[string]any{"80/tcp": nil}, map[string]any{}},
+		"MAC":           {"an address that was asked for is kept", []string{"Config", "MacAddress"}, "02:00:00:00:00:01", nil},
+		"Link":          {"a link is not lost", []string{"HostConfig", "Links"}, []any{"/db:/web/db"}, nil},
+		"LinkAlias":     {"nor its alias", []string{"HostConfig", "Links"}, []any{"/db:/web/db"}, []any{"/db:/web.composure-new/other"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if len(engine.Prove(with(old, tc.path, tc.old), with(created, tc.path, tc.new), r)) == 0 {
+				t.Errorf("%s: the loss of %v goes unnoticed", tc.reason, tc.old)
+			}
+			if differences := engine.Prove(with(old, tc.path, tc.old), with(created, tc.path, tc.old), r); len(differences) > 0 {
+				t.Errorf("equal values differ: %+v", differences)
+			}
+		})
+	}
+}
+
+func TestProofErrorIsReadable(t *testing.T) {
+	old, created, r := provenPair(t)
+	tree := decode(t, created.Raw)
+	tree["HostConfig"].(map[string]any)["Memory"] = 5
+	tree["HostConfig"].(map[string]any)["Future"] = true
+	tree["Config"].(map[string]any)["Env"] = []any{"PASSWORD=other-secret", "HIDDEN", "FROM_IMAGE=1"}
+	err := &engine.ProofError{Differences: engine.Prove(old, reencode(t, tree), r)}
+	const want = "the replacement would differ in Config.Env.PASSWORD: ******** -> ********, HostConfig.Future: nothing -> true, HostConfig.Memory: 0 -> 5"
+	if err.Error() != want {
+		t.Errorf("got  %s\nwant %s", err, want)
+	}
+}
+
 func TestProveHidesValues(t *testing.T) {
 	old, created, r := provenPair(t)
 	tree := decode(t, created.Raw)

@@ -31,14 +31,23 @@ type Service struct {
 
 // AddService creates and starts a container of a compose project, on the project's default network, and returns it as inspect does.
 func (e *Engine) AddService(ctx context.Context, service Service) (engine.Container, error) {
+	return e.addService(ctx, service, func(spec *engine.Spec) error {
+		if service.Edit != nil {
+			service.Edit(spec)
+		}
+		return nil
+	})
+}
+
+func (e *Engine) addService(ctx context.Context, service Service, edit func(*engine.Spec) error) (engine.Container, error) {
 	created, err := e.Image(ctx, service.Image)
 	if err != nil {
 		return engine.Container{}, err
 	}
 	spec := service.spec(created.ID)
 	e.ensureNetwork(string(spec.Host.NetworkMode))
-	if service.Edit != nil {
-		service.Edit(&spec)
+	if err := edit(&spec); err != nil {
+		return engine.Container{}, err
 	}
 	id, err := e.Create(ctx, spec)
 	if err != nil {

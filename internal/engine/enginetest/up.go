@@ -2,10 +2,13 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/moby/moby/api/types/container"
 
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
@@ -24,44 +27,128 @@ const (
 	Recreate Decision = "Recreate"
 )
 
-// Up is docker compose up -d, which decides by the config hash alone: an active service without a container gets one with the
-// environment, labels and hash of the files. edit, when not nil, has the last word on a new container. Decisions are by service.
+// Up is docker compose up -d, which decides by the config hash alone: an active service without a container gets as many as it has
+// replicas, with the environment, labels and hash of the files. edit, when not nil, has the last word on a new container, and may
+// say "service:NAME" for a namespace and NAME in VolumesFrom as the files do: that service is started first. Decisions are by
+// service.
 func (e *Engine) Up(ctx context.Context, project *compose.Project, edit func(service string, spec *engine.Spec)) (map[string]Decision, error) {
 	flavor, known := compose.FlavorOf(composeVersion)
 	if !known {
 		return nil, fmt.Errorf("docker compose %s is not known", composeVersion)
 	}
-	decisions := map[string]Decision{}
+	run := &up{engine: e, project: project, flavor: flavor, edit: edit, decisions: map[string]Decision{}}
 	for _, name := range slices.Sorted(maps.Keys(project.Services)) {
-		service := project.Services[name]
-		if !service.Active {
-			continue
-		}
-		hash, err := project.Hash(name, flavor)
-		if err != nil {
+		if err := run.service(ctx, name); err != nil {
 			return nil, err
-		}
-		running, err := e.List(ctx, engine.LabelProject+"="+project.Name, engine.LabelService+"="+name)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case len(running) == 0:
-			decisions[name] = Started
-			_, err = e.AddService(ctx, started(project, service, hash, edit))
-		case running[0].Label(engine.LabelConfigHash) == hash:
-			decisions[name] = Running
-		default:
-			decisions[name] = Recreate
-		}
-		if err != nil {
-			return nil, fmt.Errorf("start service %q: %w", name, err)
 		}
 	}
-	return decisions, nil
+	return run.decisions, nil
 }
 
-func started(project *compose.Project, service *compose.Service, hash string, edit func(string, *engine.Spec)) Service {
+// up is one docker compose up on its way.
+type up struct {
+	engine    *Engine
+	project   *compose.Project
+	flavor    compose.Flavor
+	edit      func(service string, spec *engine.Spec)
+	decisions map[string]Decision
+}
+
+// service brings one service up, after those that it shares something with. A circle of them ends where it began.
+func (u *up) service(ctx context.Context, name string) error {
+	service := u.project.Services[name]
+	if _, decided := u.decisions[name]; decided || !service.Active {
+		return nil
+	}
+	u.decisions[name] = Running
+	hash, err := u.project.Hash(name, u.flavor)
+	if err != nil {
+		return err
+	}
+	existing, err := u.engine.List(ctx, engine.LabelProject+"="+u.project.Name, engine.LabelService+"="+name)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(existing, func(c engine.Container) bool { return c.Label(engine.LabelConfigHash) != hash }) {
+		u.decisions[name] = Recreate
+	}
+	if len(existing) > 0 {
+		return nil
+	}
+	for number := range service.Replicas {
+		u.decisions[name] = Started
+		if err := u.start(ctx, service, hash, number+1); err != nil {
+			return fmt.Errorf("start service %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (u *up) start(ctx context.Context, service *compose.Service, hash string, number int) error {
+	added := started(u.project, service, hash)
+	added.Number = number
+	_, err := u.engine.addService(ctx, added, func(spec *engine.Spec) error {
+		if u.edit != nil {
+			u.edit(service.Name, spec)
+		}
+		return u.share(ctx, spec)
+	})
+	return err
+}
+
+// share puts ids in the place of the services that a container shares something with.
+func (u *up) share(ctx context.Context, spec *engine.Spec) error {
+	mode := func(mode string) (string, error) {
+		name, found := strings.CutPrefix(mode, "service:")
+		if !found {
+			return mode, nil
+		}
+		id, err := u.first(ctx, name)
+		return "container:" + id, err
+	}
+	network, networkErr := mode(string(spec.Host.NetworkMode))
+	pid, pidErr := mode(string(spec.Host.PidMode))
+	ipc, ipcErr := mode(string(spec.Host.IpcMode))
+	if err := errors.Join(networkErr, pidErr, ipcErr); err != nil {
+		return err
+	}
+	spec.Host.NetworkMode, spec.Host.PidMode, spec.Host.IpcMode = container.NetworkMode(network), container.PidMode(pid), container.IpcMode(ipc)
+	if spec.Host.NetworkMode.IsContainer() {
+		spec.Network = nil
+	}
+	for i, from := range spec.Host.VolumesFrom {
+		name, access, _ := strings.Cut(from, ":")
+		if u.project.Services[name] == nil {
+			continue
+		}
+		id, err := u.first(ctx, name)
+		if err != nil {
+			return err
+		}
+		spec.Host.VolumesFrom[i] = strings.TrimSuffix(id+":"+access, ":")
+	}
+	return nil
+}
+
+// first is the id of a service's first container, which is started when there is none.
+func (u *up) first(ctx context.Context, name string) (string, error) {
+	if u.project.Services[name] == nil {
+		return "", fmt.Errorf("there is no service %q", name)
+	}
+	if err := u.service(ctx, name); err != nil {
+		return "", err
+	}
+	found, err := u.engine.List(ctx, engine.LabelProject+"="+u.project.Name, engine.LabelService+"="+name, engine.LabelContainerNumber+"=1")
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "", fmt.Errorf("service %q has no container", name)
+	}
+	return found[0].ID, nil
+}
+
+func started(project *compose.Project, service *compose.Service, hash string) Service {
 	var files []string
 	for _, file := range project.Files {
 		files = append(files, file.Path)
@@ -78,11 +165,6 @@ func started(project *compose.Project, service *compose.Service, hash string, ed
 		Labels: map[string]string{
 			engine.LabelWorkingDir:  project.Directory,
 			engine.LabelConfigFiles: strings.Join(files, ","),
-		},
-		Edit: func(spec *engine.Spec) {
-			if edit != nil {
-				edit(service.Name, spec)
-			}
 		},
 	}
 }
