@@ -52,7 +52,7 @@ func (s *Snapshot) observeCuts(src Source, own []engine.Container) {
 	}
 	for _, record := range records {
 		_, seen := found[record.Transaction]
-		if seen || open(record) && !underWay(src, record) {
+		if seen || open(record) && !underWay(src, record) && s.concerns(record) {
 			c := at(record.Transaction)
 			c.record, c.finish = &record, record.Phase == state.PhaseCommitting
 		}
@@ -73,6 +73,11 @@ func usualPace() engine.Pace {
 }
 
 func open(record state.Record) bool { return record.Ended == nil }
+
+// concerns holds for a record of containers of this engine: a project of the same name may be on another one as well.
+func (s *Snapshot) concerns(record state.Record) bool {
+	return len(record.Containers) == 0 || s.Engine.Host == "" || record.Engine == "" || record.Engine == s.Engine.Host
+}
 
 // underWay reports whether the process of a transaction runs. This one has none but the transaction that asks.
 func underWay(src Source, record state.Record) bool {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/reconcile/plan"
@@ -245,5 +246,29 @@ func TestInterruptedRecoveryGoesOnToTheEnd(t *testing.T) {
 		}
 		w.wantContainers(before, "half a recovery is the worst of all ends")
 		w.wantClosed()
+	})
+}
+
+// otherEngine is one with a project of the same name.
+type otherEngine struct{ engine.Reader }
+
+func (o otherEngine) Info(ctx context.Context) (engine.Info, error) {
+	info, err := o.Reader.Info(ctx)
+	info.Host = "tcp://elsewhere:2376"
+	return info, err
+}
+
+func TestWhatWasCutOffOnAnotherEngineIsLeftToThat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		w.die(4, true)
+		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		elsewhere := newWorld(t, syncPolicy)
+		elsewhere.source.Journal = state.Store{Dir: w.stateDir}
+		elsewhere.source.Alive = func(int) bool { return false }
+		elsewhere.source.Reader = otherEngine{elsewhere.engine}
+		if p := elsewhere.propose().Plan; Recovers(p) || len(p.Of(plan.VerbSwap)) != 2 {
+			t.Errorf("containers of another engine would be made here: %+v", p)
+		}
 	})
 }

@@ -46,6 +46,7 @@ type Record struct {
 	Project     string          `json:"project"`
 	Host        string          `json:"host"`
 	PID         int             `json:"pid,omitempty"`    // of the process on Host; 0: unknown
+	Engine      string          `json:"engine,omitempty"` // the address of the engine that the containers are on
 	Undoes      string          `json:"undoes,omitempty"` // the transaction that this one takes back
 	Began       time.Time       `json:"began"`
 	Ended       *time.Time      `json:"ended,omitempty"`
