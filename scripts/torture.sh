@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Plays everything in internal/torture on a real Docker Engine: torture.sh [GO TEST ARGUMENTS], such as -run TestKill. It takes about
-# ten minutes. COMPOSURE_KILLS and COMPOSURE_OUTAGE_PAIRS change how often an apply is killed and an outage is measured.
+# Plays everything in internal/torture on a real Docker Engine: torture.sh [GO TEST ARGUMENTS], such as -run TestKill. It takes about a
+# quarter of an hour. COMPOSURE_KILLS and COMPOSURE_OUTAGE_PAIRS change how often an apply is killed and an outage is measured.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
