@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -69,6 +70,7 @@ func allowances() []allowance {
 		{path: "NetworkSettings/" + addresses, cause: address},
 		{path: "NetworkSettings/Networks/*/NetworkID", cause: "looked up at start", accepts: laterAtStart},
 		{path: "NetworkSettings/Networks/*/" + addresses, cause: address},
+		{path: "NetworkSettings/Networks/*/IPAMConfig/IPv4Address|IPv6Address", cause: "an address can be spelled otherwise", accepts: sameAddress},
 		{path: "NetworkSettings/Networks/*/DNSNames", cause: "made of names and aliases at start"},
 		{path: "NetworkSettings/Networks/*/Aliases", cause: "the short id is one of them", accepts: sameAliases},
 	}
@@ -210,6 +212,14 @@ func (p *proof) anonymousVolume(destination string) string {
 		}
 	}
 	return ""
+}
+
+func sameAddress(_ *proof, _ []string, old, new any) bool {
+	oldText, _ := old.(string)
+	newText, _ := new.(string)
+	oldAddress, oldErr := netip.ParseAddr(oldText)
+	newAddress, newErr := netip.ParseAddr(newText)
+	return old == new || oldErr == nil && newErr == nil && oldAddress == newAddress
 }
 
 func sameAliases(p *proof, _ []string, old, new any) bool {

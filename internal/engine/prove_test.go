@@ -231,6 +231,26 @@ func TestProveFindsLosses(t *testing.T) {
 	}
 }
 
+// The engine keeps the spelling that it was given, and this program writes its own.
+func TestProveReadsAddresses(t *testing.T) {
+	old, created, r := provenPair(t)
+	with := func(c engine.Container, address string) engine.Container {
+		tree := decode(t, c.Raw)
+		networks := tree["NetworkSettings"].(map[string]any)["Networks"].(map[string]any)
+		for _, endpoint := range networks {
+			endpoint.(map[string]any)["IPAMConfig"] = map[string]any{"IPv6Address": address}
+		}
+		c.Raw = reencode(t, tree).Raw
+		return c
+	}
+	if differences := engine.Prove(with(old, "fd0c:05e::0077"), with(created, "fd0c:5e::77"), r); len(differences) > 0 {
+		t.Errorf("one address in two spellings: %+v", differences)
+	}
+	if differences := engine.Prove(with(old, "fd0c:5e::77"), with(created, "fd0c:5e::78"), r); len(differences) != 1 {
+		t.Errorf("two addresses: %+v", differences)
+	}
+}
+
 func TestProofErrorIsReadable(t *testing.T) {
 	old, created, r := provenPair(t)
 	tree := decode(t, created.Raw)
