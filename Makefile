@@ -8,6 +8,8 @@ ENGINE_TESTS := ./examples/quickstart ./internal/compose ./internal/engine/... .
 .DEFAULT_GOAL := help
 .PHONY: help build test race engine-test torture lint fmt demo tools clean
 
+.PHONY: help build test race engine-test sim lint fmt demo tools clean
+
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -24,6 +26,9 @@ engine-test: ## only the packages that test on a Docker Engine; red without one
 
 torture: ## replace, kill, disturb and time applies on a Docker Engine, all of it; about a quarter of an hour
 	scripts/torture.sh
+
+sim: ## everything goes wrong everywhere, in memory, and planted bugs are found: make sim SEEDS=200, make sim REPLAY=single/hang/12
+	@REPLAY="$(REPLAY)" scripts/sim.sh $(SEEDS)
 
 lint: tools ## formatting, a tidy go.mod, go vet and the house rules of .golangci.yml
 	@unformatted=$$(gofmt -s -l $(PACKAGES)); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
