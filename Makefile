@@ -6,9 +6,7 @@ PACKAGES := $(wildcard cmd controller examples internal policy reconcile)
 ENGINE_TESTS := ./examples/quickstart ./internal/compose ./internal/engine/... ./internal/torture
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race engine-test torture lint fmt demo tools clean
-
-.PHONY: help build test race engine-test sim lint fmt demo tools clean
+.PHONY: help build test race engine-test torture sim lint fmt demo tools clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -50,7 +50,7 @@ plants() {
     'change := []stage{stop, start, wait}' 'change := []stage{start, stop, wait}' || failed=1
   only=single modes=engine-restarts plant "the old container keeps its restart policy" internal/engine/swap.go \
     'if old.HostConfig.RestartPolicy.IsNone() {' 'if old.HostConfig.RestartPolicy.IsNone() || !s.replacement.StartFirst {' || failed=1
-  only=single modes=error-before plant "a list that fails is taken for empty" reconcile/observe.go \
+  only=single modes=no-lists plant "a list that fails is taken for empty" reconcile/observe.go \
     'return nil, fmt.Errorf("list containers: %w", err)' 's.All = nil' || failed=1
   only=single,order modes=crash-before,crash-after plant "it is not recorded that all is verified" reconcile/record.go \
     't.record.Phase = state.PhaseCommitting' 't.record.Phase = state.PhasePrepared' || failed=1

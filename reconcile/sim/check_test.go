@@ -53,8 +53,10 @@ func (w *world) look(call enginetest.Call) {
 	list := w.list()
 	w.lookAtStrangers(list, at)
 	if call.Writes {
+		w.wrote = true
 		w.lookAtFiles(at)
 		w.lookAtVolumes(at)
+		w.lookAtFinal(list, at)
 	}
 	running := w.running(list)
 	down := 0
@@ -129,6 +131,33 @@ func (w *world) lookAtFiles(at string) {
 		}
 		if content != w.before[name] && content != w.patched[name] {
 			w.problemf("%s: %s is neither as before nor as it is to be:\n%s", at, name, content)
+		}
+	}
+}
+
+// lookAtFinal wants nothing to be undone once an old container was removed: what came after it was verified then.
+func (w *world) lookAtFinal(list []engine.Container, at string) {
+	if w.remade || w.scenario.fails || w.scenario.filesOnly {
+		return
+	}
+	there := map[string]bool{}
+	for _, c := range list {
+		there[c.ID] = true
+		selected := slices.Contains([]string{"app", "beat"}, c.Label(engine.LabelService)) && c.Label(engine.LabelProject) == "shop"
+		if _, has := c.Env()["SYNC"]; w.final && !has && selected && c.State.Running && w.scenario.name != "dependent" {
+			w.problemf("%s: %s runs as before, although all was verified", at, c.CleanName())
+		}
+	}
+	for _, c := range w.began {
+		w.final = w.final || !there[c.ID]
+	}
+}
+
+// lookAtMade wants a process to leave alone what a stranger has made while it was at work.
+func (w *world) lookAtMade() {
+	for _, id := range w.made {
+		if _, err := w.engine.Inspect(w.t.Context(), id); err != nil {
+			w.problemf("container %s, which a stranger has made meanwhile, is gone", engine.ShortID(id))
 		}
 	}
 }

@@ -80,7 +80,7 @@ func matters(mode string, k int, call enginetest.Call) bool {
 		return call.Writes || k == 0
 	case enginetest.ErrorAfter:
 		return call.Writes // a lost answer of a read is an error
-	case enginetest.Stale:
+	case enginetest.Stale, enginetest.NoLists:
 		return call.Verb == "list"
 	default:
 		return true

@@ -36,7 +36,7 @@ const (
 func modes() []string {
 	return []string{
 		string(enginetest.ErrorBefore), string(enginetest.ErrorAfter), string(enginetest.CrashBefore), string(enginetest.CrashAfter),
-		string(enginetest.Stale), string(enginetest.Hang), edits, recreates, removes, restarts,
+		string(enginetest.Stale), string(enginetest.NoLists), string(enginetest.Hang), edits, recreates, removes, restarts,
 	}
 }
 
@@ -105,6 +105,7 @@ func simulate(t *testing.T, s scenario, faults ...fault) (o outcome) {
 		if len(faults) == 0 && string(applied.Result) != s.result {
 			w.problemf("nothing goes wrong, and the result is %q, %v: %s", applied.Result, err, applied.Failure)
 		}
+		w.lookAtMade()
 		w.unsure = applied.Result == reconcile.ResultRollbackFailed
 		story = append(story, w.settle(patience)...)
 		o.problems, o.story = w.watch.problems, strings.Join(story, "\n")
@@ -222,6 +223,13 @@ func (w *world) recreate() error {
 		return nil
 	}
 	w.up("app")
+	if w.wrote {
+		c, err := w.engine.Inspect(w.t.Context(), "/shop-app-1")
+		if err != nil {
+			return err
+		}
+		w.made = append(w.made, c.ID)
+	}
 	return nil
 }
 

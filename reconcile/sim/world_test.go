@@ -40,10 +40,13 @@ type world struct {
 	began     map[string]engine.Container
 	strangers map[string]string
 	volumes   []string
-	edited    bool // a stranger has edited a file
-	remade    bool // a stranger has recreated a container
-	restarted bool // the engine was restarted
-	unsure    bool // the first process has said that not everything is as before
+	edited    bool     // a stranger has edited a file
+	remade    bool     // a stranger has recreated a container
+	restarted bool     // the engine was restarted
+	wrote     bool     // the process has begun: it has the lock, and its plan is made for good
+	final     bool     // the process has removed an old container: what it did was verified
+	made      []string // ids of containers that a stranger has made after that
+	unsure    bool     // the first process has said that not everything is as before
 	watch     watcher
 	shown     plan.Plan
 }
@@ -116,6 +119,9 @@ func (w *world) up(service string) {
 
 func (w *world) start(project *compose.Project, s *compose.Service, number int) {
 	w.t.Helper()
+	if _, err := w.engine.Inspect(w.t.Context(), fmt.Sprintf("/shop-%s-%d", s.Name, number)); err == nil {
+		return
+	}
 	flavor, _ := compose.FlavorOf("2.40.3")
 	var shared compose.Shared
 	for _, parent := range s.Shares {

@@ -26,6 +26,7 @@ const (
 	Stale       Mode = "stale"        // a list answers what it answered before
 	Hang        Mode = "hang"         // no effect and no answer until the deadline
 	Stranger    Mode = "stranger"     // somebody else acts right before the call
+	NoLists     Mode = "no-lists"     // from that call on each list is an error
 )
 
 // Fault makes one call, counted from 0, go wrong.
@@ -123,7 +124,7 @@ func (f *Faults) take(call Call) (Fault, error) {
 	line := fmt.Sprintf("%3d %s", now, call)
 	var fault Fault
 	for _, planned := range f.planned {
-		if planned.Call == now {
+		if planned.Call == now || planned.Mode == NoLists && planned.Call < now && call.Verb == "list" {
 			fault = planned
 		}
 	}
@@ -142,7 +143,7 @@ func (f *Faults) Do(ctx context.Context, call Call, effect func() error) error {
 	}
 	injected := fmt.Errorf("%s: %w", call, ErrInjected)
 	switch fault.Mode {
-	case ErrorBefore:
+	case ErrorBefore, NoLists:
 		return injected
 	case CrashBefore:
 		f.die(call)
