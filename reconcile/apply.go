@@ -96,6 +96,7 @@ func (e *Executor) carryOut(
 	ctx context.Context, src Source, confirmed plan.Plan, propose func(context.Context, Source) (Proposal, error),
 ) (Applied, error) {
 	if len(confirmed.Steps) == 0 {
+		e.tidy()
 		return Applied{Result: ResultNothing}, nil
 	}
 	id := e.NewID()

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -49,6 +51,22 @@ func (e *Executor) lock(ctx context.Context, src Source, p plan.Plan, id string)
 		held = append(held, func(context.Context) error { return let() })
 	}
 	return unlock, nil
+}
+
+// tidy removes the lock file of a process that died after its work was done. One that is held stays.
+func (e *Executor) tidy() {
+	for _, root := range e.Roots {
+		if _, err := os.Lstat(filepath.Join(root, files.LockName)); err != nil {
+			continue
+		}
+		let, err := files.LockDir(root)
+		if err == nil {
+			err = let()
+		}
+		if err != nil && !errors.Is(err, files.ErrLocked) {
+			e.Progress("the lock file of an earlier run could not be removed: " + err.Error())
+		}
+	}
 }
 
 func (e *Executor) lockProject(ctx context.Context, src Source, project, id string) (func(context.Context) error, error) {

@@ -272,3 +272,46 @@ func TestWhatWasCutOffOnAnotherEngineIsLeftToThat(t *testing.T) {
 		}
 	})
 }
+
+// A process that dies after its record is closed leaves no more than a lock file, which nothing speaks of but the file itself.
+func TestLockFileOfADeadProcessIsRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		w.apply()
+		if err := os.WriteFile(filepath.Join(w.dir, files.LockName), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if applied := w.apply(); applied.Result != ResultNothing {
+			t.Errorf("result = %q", applied.Result)
+		}
+		w.wantClosed()
+	})
+}
+
+// One answer that does not come is no failed check.
+func TestHangingAnswerIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		hung := false
+		w.executor.Prober = hangingProber{w.engine, &hung}
+		if applied := w.apply(); applied.Result != ResultCommitted || !hung {
+			t.Errorf("result = %q, hung %v: %s", applied.Result, hung, w.told(applied))
+		}
+	})
+}
+
+// hangingProber does not answer the first probe of a replacement.
+type hangingProber struct {
+	engine.Prober
+	hung *bool
+}
+
+func (h hangingProber) Probe(ctx context.Context, target string, job []byte) ([]byte, error) {
+	answer, err := h.Prober.Probe(ctx, target, job)
+	if *h.hung || err != nil || !strings.Contains(string(answer), `"subscribers":1`) {
+		return answer, err
+	}
+	*h.hung = true
+	<-ctx.Done()
+	return nil, ctx.Err()
+}

@@ -47,7 +47,7 @@ func (v *verifier) wait(ctx context.Context, c policy.Check) (string, error) {
 	defer ticker.Stop()
 	var last error
 	for {
-		detail, err := v.once(deadline, c)
+		detail, err := v.try(deadline, limit/2, c)
 		if err == nil {
 			return detail, nil
 		}
@@ -63,6 +63,13 @@ func (v *verifier) wait(ctx context.Context, c policy.Check) (string, error) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// try is one of at least two within the limit: an answer that does not come must not use it up.
+func (v *verifier) try(ctx context.Context, limit time.Duration, c policy.Check) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return v.once(ctx, c)
 }
 
 // once tries a check one time. The detail says what was seen; errors and details hold no secret.

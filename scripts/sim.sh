@@ -60,7 +60,7 @@ plants() {
 line_of() { grep '^sim: runs=' "$work/out" | tail -n 1; }
 
 failed=0
-COMPOSURE_SIM_STRIDE=1 COMPOSURE_SIM_SEEDS=$seeds simulate >"$work/out" 2>&1 || failed=1
+COMPOSURE_SIM_STRIDE=${COMPOSURE_SIM_STRIDE:-1} COMPOSURE_SIM_SEEDS=$seeds simulate >"$work/out" 2>&1 || failed=1
 if ((failed)); then grep -v '^=== \|^ *--- PASS\|^sim: ' "$work/out" || true; fi
 plants || failed=1
 line_of
