@@ -128,6 +128,15 @@ func (s *Snapshot) restartsWith(service string) []string {
 	return s.Project.Services[service].RestartsWith
 }
 
+// injected are the files that compose copies into the service's containers. A container that is only restarted may be of a service
+// that the files do not know any more.
+func (s *Snapshot) injected(service string) []string {
+	if s.Project == nil || s.Project.Services[service] == nil {
+		return nil
+	}
+	return s.Project.Services[service].Injected
+}
+
 func candidate(snap, after Snapshot, service string, c engine.Container) plan.Container {
 	candidate := plan.Container{
 		Service: service, Number: number(c), ID: c.ID, Name: c.CleanName(), OldEnv: c.Env(), OldHash: c.Label(engine.LabelConfigHash),

@@ -82,7 +82,7 @@ func (t *transaction) entry(service, id string, pace plan.Pace) (state.Container
 		inspect = encoded
 	}
 	return state.Container{
-		Injected: t.proposal.Snapshot.Project.Services[service].Injected,
+		Injected: t.proposal.Snapshot.injected(service),
 		ID:       c.ID, Name: c.CleanName(), Inspect: inspect, Service: service, Number: c.Label(engine.LabelContainerNumber),
 		Pace: state.Pace{StableForMs: pace.StableFor.Milliseconds(), TimeoutMs: pace.Timeout.Milliseconds(), OneShot: pace.OneShot},
 	}, nil

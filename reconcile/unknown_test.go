@@ -1,0 +1,56 @@
+package reconcile
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/engine/enginetest"
+)
+
+// Beat restarts with app, and something that the files do not know any more lives in beat's network: it has to be restarted, too.
+func TestRestartOfWhatTheFilesDoNotKnow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		policyText := strings.Replace(withoutChecks(), "[app, beat]", "[app]", 1)
+		w := newWorld(t, policyText)
+		w.restart(composeFile+"    depends_on: {app: {condition: service_started, restart: true}}\n", func(map[string]string) enginetest.Behavior {
+			return enginetest.Behavior{}
+		}, "")
+		beat := w.inspect("shop-beat-1")
+		_, err := w.engine.AddService(t.Context(), enginetest.Service{
+			Project: "shop", Name: "gone", Image: "shop:2",
+			Edit: func(spec *engine.Spec) {
+				spec.Host.NetworkMode, spec.Network = container.NetworkMode("container:"+beat.ID), nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := w.inspect("shop-gone-1")
+		applied := w.apply()
+		if applied.Result != ResultCommitted {
+			t.Fatalf("result = %q: %s", applied.Result, w.told(applied))
+		}
+		after := w.inspect("shop-gone-1")
+		if after.ID != before.ID || after.State.StartedAt == before.State.StartedAt || !after.Running() {
+			t.Errorf("it was not restarted: %s, started %s, now %s", after.State.Status, before.State.StartedAt, after.State.StartedAt)
+		}
+	})
+}
+
+// Files that nobody may read say nothing of services: their containers are compared, and held.
+func TestUnreachableFilesAreNoCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strings.Replace(syncPolicy, "  rollout: {", "  rollout: {strategy: Compose, ", 1))
+		w.source.Unreachable, w.source.Compose = "they lie outside of the allowed folders", compose.Options{Name: "shop"}
+		w.source.ComposeReady = func(context.Context) error { return nil }
+		if p := w.propose().Plan; len(p.Steps) > 0 || len(p.Held) == 0 {
+			t.Errorf("plan: %+v", p)
+		}
+	})
+}
