@@ -155,6 +155,10 @@ func TestRebuildTakesFilesFromTheReplacement(t *testing.T) {
 		if err := e.Remove(t.Context(), r.Old.ID, true); err != nil {
 			t.Fatal(err)
 		}
+		halfway := &faultyWriter{Writer: e, failAt: 1, after: true, crash: true} // created, and without the file
+		survive(t, func() {
+			_ = (&engine.Swapper{Reader: e, Writer: halfway, APIVersion: engine.MinAPIVersion}).Undo(t.Context(), &swapped)
+		})
 		if err := swapper.Undo(t.Context(), &swapped); err != nil {
 			t.Fatal(err)
 		}

@@ -41,16 +41,16 @@ func TestPaceLimit(t *testing.T) {
 	}
 }
 
-// lateHealth is a world whose service becomes healthy two minutes after its start, as its healthcheck allows.
+// lateHealth is a world whose service becomes healthy eight minutes after its start, as its healthcheck allows.
 func lateHealth(t *testing.T) (*enginetest.Engine, engine.Replacement) {
 	t.Helper()
 	e := enginetest.New(enginetest.Options{})
-	check := &container.HealthConfig{Test: []string{"CMD", "true"}, StartPeriod: 3 * time.Minute}
+	check := &container.HealthConfig{Test: []string{"CMD", "true"}, StartPeriod: 10 * time.Minute}
 	e.AddImage(enginetest.Image{Name: "web:1", Config: container.Config{Healthcheck: check}, Program: func(map[string]string) enginetest.Behavior {
-		return enginetest.Behavior{Health: []enginetest.Health{{After: 2 * time.Minute, Status: container.Healthy}}}
+		return enginetest.Behavior{Health: []enginetest.Health{{After: 8 * time.Minute, Status: container.Healthy}}}
 	}})
 	r := serviceIn(t, e, nil)
-	<-time.After(3 * time.Minute)
+	<-time.After(9 * time.Minute)
 	var err error
 	if r.Old, err = e.Inspect(t.Context(), r.Old.ID); err != nil {
 		t.Fatal(err)
