@@ -146,6 +146,9 @@ func (t *transaction) amend(id string, result plan.Result) {
 
 func (t *transaction) undoFiles(context.Context) (restored, problems []string) {
 	restoreErr := t.files().Restore(t.written)
+	if restoreErr != nil {
+		restoreErr = t.files().Restore(t.written) // as with a container: once is no reason to call for a person
+	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {
 		outcome, tried := t.outcomes[step.ID]
 		if !tried {

@@ -11,6 +11,7 @@ import (
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/engine/enginetest"
+	"github.com/composure-dev/composure/internal/files"
 )
 
 // Beat restarts with app, and something that the files do not know any more lives in beat's network: it has to be restarted, too.
@@ -51,6 +52,34 @@ func TestUnreachableFilesAreNoCrash(t *testing.T) {
 		w.source.ComposeReady = func(context.Context) error { return nil }
 		if p := w.propose().Plan; len(p.Steps) > 0 || len(p.Held) == 0 {
 			t.Errorf("plan: %+v", p)
+		}
+	})
+}
+
+// failingOnce fails the first restore, as a disk may that is full for a moment.
+type failingOnce struct {
+	Files
+	failed *bool
+}
+
+func (f failingOnce) Restore(before []files.Before) error {
+	if !*f.failed {
+		*f.failed = true
+		return errInjected
+	}
+	return f.Files.Restore(before)
+}
+
+func TestRestoreOfFilesIsTriedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strings.ReplaceAll(syncPolicy, ":-updates", ":-nobody"))
+		failed := false
+		w.executor.Files = failingOnce{disk{}, &failed}
+		if applied := w.apply(); applied.Result != ResultRolledBack || !failed {
+			t.Errorf("result = %q, failed %v: %s", applied.Result, failed, w.told(applied))
+		}
+		if w.file() != composeFile {
+			t.Errorf("the file is\n%s", w.file())
 		}
 	})
 }
