@@ -21,7 +21,7 @@ func TestTakenBack(t *testing.T) {
 	}
 	p.wantIDs(ids)
 	got := p.composure(0, "rollback", "--yes")
-	if !strings.Contains(got.stdout, "3 containers swapped; verified by 1 check.") {
+	if !strings.Contains(got.stdout, "3 containers swapped back; verified by 1 check.") {
 		t.Errorf("the report:\n%s", got.stdout)
 	}
 	if p.read("compose.yaml") != before {

@@ -250,14 +250,14 @@ func applySummary(verb Verb, p Project, t totals) string {
 	if patched+swapped+t.made == 0 {
 		return "Nothing was changed." + remains
 	}
-	applied := "Applied"
+	applied, writes, swaps := "Applied", "patched", "swapped"
 	if verb == VerbRollback {
-		applied = "Taken back"
+		applied, writes, swaps = "Taken back", "put back", "swapped back"
 	}
 	if p.Failure != "" {
 		applied += ", but failed"
 	}
-	return fmt.Sprintf("%s: %s patched, %s swapped%s%s; %s.%s", applied, plural(patched, "file"), plural(swapped, "container"),
+	return fmt.Sprintf("%s: %s %s, %s %s%s%s; %s.%s", applied, plural(patched, "file"), writes, plural(swapped, "container"), swaps,
 		also(t.made, "recreated by docker compose"), also(t.done[plan.VerbRestart], "restarted"), verification(t), remains)
 }
 
