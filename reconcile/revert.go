@@ -26,7 +26,7 @@ func Revertible(records []state.Record, id string) (state.Record, error) {
 		switch {
 		case open(record):
 			return state.Record{}, hint.Wrap(fmt.Errorf("transaction %s is unfinished", record.Transaction), "have it put in order first: composure apply")
-		case !committed(record):
+		case !record.Committed():
 			continue
 		case record.Undoes != "":
 			undone[record.Undoes] = true
@@ -35,14 +35,23 @@ func Revertible(records []state.Record, id string) (state.Record, error) {
 			continue
 		case !strings.HasPrefix(record.Transaction, id):
 			return state.Record{}, hint.Wrap(fmt.Errorf("only the last transaction can be taken back, which is %s", record.Transaction), history)
+		case id != "" && id != record.Transaction && meaning(records, id) > 1:
+			return state.Record{}, hint.Wrap(fmt.Errorf("more than one transaction begins with %s", id), history)
 		}
 		return record, nil
 	}
 	return state.Record{}, hint.Wrap(errors.New("there is no committed transaction to take back"), history)
 }
 
-func committed(record state.Record) bool {
-	return slices.Contains([]state.Outcome{state.OutcomeCommitted, state.OutcomeLeftover, state.OutcomeRecoveredFinished}, record.Outcome)
+// meaning counts the transactions that id is the beginning of.
+func meaning(records []state.Record, id string) int {
+	n := 0
+	for _, record := range records {
+		if strings.HasPrefix(record.Transaction, id) {
+			n++
+		}
+	}
+	return n
 }
 
 // ProposeRevert plans to take a transaction back: its files as they were, and its containers with the environment and the config

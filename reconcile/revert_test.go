@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,53 +150,108 @@ func TestRevertThatFailsIsUndone(t *testing.T) {
 	})
 }
 
+// created is a world in which the policy's declarations go to a file of their own, compose.override.yaml.
+func created(t *testing.T, policyText string) (w *world, path string) {
+	t.Helper()
+	w = newWorld(t, strings.Replace(policyText, "  rollout:", "  patch: {target: Override}\n  rollout:", 1))
+	w.source.Compose.Files = nil
+	return w, filepath.Join(w.dir, "compose.override.yaml")
+}
+
+// Wherever the process dies, the next run makes files and containers go together.
 func TestRevertThatIsCutOffIsPutInOrder(t *testing.T) {
-	for k := range 14 {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, syncPolicy)
-			before := w.setup()
-			w.apply()
-			left, record := w.setup(), w.last()
-			w.die(k, true)
-			proposal, err := ProposeRevert(t.Context(), w.source, record)
-			if err != nil {
-				t.Fatal(err)
+	for _, after := range []bool{false, true} {
+		for k := 0; ; k++ {
+			made := 0
+			t.Run(fmt.Sprintf("call %d, after %v", k, after), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { made = cutOffAndRecover(t, k, after) })
+			})
+			if k >= made {
+				break
 			}
-			_, _ = w.executor.Revert(t.Context(), w.source, record, proposal.Plan)
-			w.reborn()
-			if p := w.propose().Plan; Recovers(p) {
-				if applied, err := w.executor.Apply(t.Context(), w.source, p); err != nil || applied.Result != ResultRecovered {
-					t.Fatalf("after call %d: %v, %q: %s", k, err, applied.Result, w.told(applied))
-				}
-			}
-			want := left
-			if w.file() == composeFile {
-				want = before
-			}
-			if diff := cmp.Diff(want, w.setup()); diff != "" {
-				t.Errorf("after call %d, containers and file do not go together (-want +got):\n%s", k, diff)
-			}
-			w.wantClosed()
-		})
+		}
 	}
+}
+
+func cutOffAndRecover(t *testing.T, k int, after bool) (calls int) {
+	w, path := created(t, syncPolicy)
+	before := w.setup()
+	w.apply()
+	left, record := w.setup(), w.last()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := w.die(k, after)
+	proposal, err := ProposeRevert(t.Context(), w.source, record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.executor.Revert(t.Context(), w.source, record, proposal.Plan)
+	w.reborn()
+	if p := w.propose().Plan; Recovers(p) {
+		if applied, err := w.executor.Apply(t.Context(), w.source, p); err != nil || applied.Result != ResultRecovered {
+			t.Fatalf("%v, %q: %s", err, applied.Result, w.told(applied))
+		}
+	}
+	want := left
+	if now, err := os.ReadFile(path); os.IsNotExist(err) {
+		want = before
+	} else if err != nil || !bytes.Equal(now, content) {
+		t.Errorf("the file came back as\n%s, %v", now, err)
+	}
+	if diff := cmp.Diff(want, w.setup()); diff != "" {
+		t.Errorf("containers and file do not go together (-want +got):\n%s", diff)
+	}
+	w.wantClosed()
+	return *made
+}
+
+func TestRevertThatFailsBringsBackWhatItRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, path := created(t, withoutChecks())
+		w.apply()
+		if err := os.Chmod(path, 0o604); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, record := w.setup(), w.last()
+		w.executor.Writer = &faultyWriter{Writer: w.engine, fail: func(_ int, verb, id string) (bool, bool) {
+			return verb == "create" && strings.HasPrefix(id, "shop-beat"), false
+		}}
+		if applied := w.revert(record); applied.Result != ResultRolledBack {
+			t.Fatalf("result = %q: %s", applied.Result, w.told(applied))
+		}
+		now, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(now, content) {
+			t.Errorf("the file is %v\n%s", err, now)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode() != 0o604 {
+			t.Errorf("its mode is not as before: %v, %v", info, err)
+		}
+		if diff := cmp.Diff(left, w.setup()); diff != "" {
+			t.Errorf("containers (-before +after):\n%s", diff)
+		}
+	})
 }
 
 func TestRevertRemovesWhatWasCreated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, strings.Replace(syncPolicy, "  rollout:", "  patch: {target: Override}\n  rollout:", 1))
-		w.source.Compose.Files = nil
+		w, path := created(t, syncPolicy)
 		before := w.setup()
 		if applied := w.apply(); applied.Result != ResultCommitted {
 			t.Fatalf("apply: %q: %s", applied.Result, w.told(applied))
 		}
-		created := filepath.Join(w.dir, "compose.override.yaml")
-		if _, err := os.Stat(created); err != nil {
+		if _, err := os.Stat(path); err != nil {
 			t.Fatal(err)
 		}
 		if applied := w.revert(w.last()); applied.Result != ResultCommitted {
 			t.Fatalf("result = %q: %s", applied.Result, w.told(applied))
 		}
-		if _, err := os.Stat(created); !os.IsNotExist(err) {
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
 			t.Errorf("it is still there: %v", err)
 		}
 		if diff := cmp.Diff(before, w.setup()); diff != "" {
@@ -220,6 +277,8 @@ func TestRevertible(t *testing.T) {
 	}{
 		"None":       {"nothing was done", nil, "", ""},
 		"Last":       {"the last that is in force", []state.Record{record("t1", state.OutcomeCommitted, ""), record("t2", state.OutcomeCommitted, ""), record("t3", state.OutcomeRolledBack, "")}, "", "t2"},
+		"Exact":      {"a name is a name, whatever else begins with it", []state.Record{record("t1-abc", state.OutcomeRolledBack, ""), record("t1", state.OutcomeCommitted, "")}, "t1", "t1"},
+		"Ambiguous":  {"nobody knows which one is meant", []state.Record{record("t1", state.OutcomeCommitted, ""), record("t2", state.OutcomeCommitted, "")}, "t", ""},
 		"Named":      {"by its beginning", []state.Record{record("t1-abc", state.OutcomeRecoveredFinished, "")}, "t1", "t1-abc"},
 		"NotLast":    {"a later one builds on it", []state.Record{record("t1", state.OutcomeCommitted, ""), record("t2", state.OutcomeCommitted, "")}, "t1", ""},
 		"Undone":     {"the one before is in force again", []state.Record{record("t1", state.OutcomeCommitted, ""), record("t2", state.OutcomeCommitted, ""), record("t3", state.OutcomeCommitted, "t2")}, "", "t1"},

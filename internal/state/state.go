@@ -60,6 +60,16 @@ type Record struct {
 	Restarts    []Container     `json:"restarts,omitempty"` // what is restarted because of them
 }
 
+// Committed reports whether the transaction has ended with its change in place.
+func (r Record) Committed() bool {
+	switch r.Outcome {
+	case OutcomeCommitted, OutcomeLeftover, OutcomeRecoveredFinished:
+		return true
+	case OutcomeRolledBack, OutcomeRollbackFailed, OutcomeRecoveredUndone:
+	}
+	return false
+}
+
 // FileImage is one file before and after. A created one was nothing before.
 type FileImage struct {
 	Path         string `json:"path"`
