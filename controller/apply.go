@@ -110,8 +110,6 @@ func (c Config) apply(ctx context.Context, opened Engine, item item, o ApplyOpti
 	}
 	tell(&project, applied)
 	if applied.Result == reconcile.ResultCommitted {
-		project.Warnings = slices.DeleteFunc(project.Warnings, func(w string) bool { return w == c.suspension(project.Name) })
-		c.resume(&project)
 		lookAgain(ctx, item.source, &project)
 	}
 	return project, nil

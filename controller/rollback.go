@@ -46,9 +46,6 @@ func Rollback(ctx context.Context, c Config, transaction string, o ApplyOptions)
 	}
 	project := c.project(it)
 	tell(&project, applied)
-	if applied.Result == reconcile.ResultCommitted || applied.Result == reconcile.ResultKept {
-		c.suspend(&project, record.Transaction)
-	}
 	if applied.Result == reconcile.ResultCommitted {
 		project.Result = report.ResultApplied
 	}
@@ -80,7 +77,7 @@ func (c Config) wayBack(ctx context.Context, opened Engine, record state.Record,
 		return item{}, fmt.Errorf("read the host's name: %w", err)
 	}
 	it := item{reverts: true, source: reconcile.Source{
-		Compose: c.Project, AllowRoots: c.AllowRoots, Host: host, Alive: alive, Journal: state.Store{Dir: c.StateDir},
+		Compose: c.Project, AllowRoots: c.AllowRoots, Host: host, Alive: alive, Journal: journal{state.Store{Dir: c.StateDir}},
 	}}
 	if opened != nil {
 		it.source.Reader = opened
@@ -119,23 +116,6 @@ func everyVariable(snap reconcile.Snapshot) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
-}
-
-// suspend marks the project, so that nothing does at once again what a person has just taken back.
-func (c Config) suspend(project *report.Project, transaction string) {
-	mark := state.Suspension{Since: time.Now().UTC(), Reason: "taken back by a person", Transaction: transaction}
-	if err := (state.Store{Dir: c.StateDir}).Suspend(project.Name, mark); err != nil {
-		project.Warnings = append(project.Warnings, err.Error())
-		return
-	}
-	project.Warnings = append(project.Warnings, suspended(mark))
-}
-
-// resume lifts the mark: a person's apply is the word that the change is wanted.
-func (c Config) resume(project *report.Project) {
-	if err := (state.Store{Dir: c.StateDir}).Resume(project.Name); err != nil {
-		project.Warnings = append(project.Warnings, err.Error())
-	}
 }
 
 // suspension is the warning that a project is suspended, or empty.

@@ -48,7 +48,7 @@ func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, erro
 		return nil, fmt.Errorf("read the host's name: %w", err)
 	}
 	for _, src := range sources {
-		src.Host, src.Alive, src.Journal = host, alive, state.Store{Dir: c.StateDir}
+		src.Host, src.Alive, src.Journal = host, alive, journal{state.Store{Dir: c.StateDir}}
 		src.ComposeReady = composecli.Project{Options: src.Compose}.Ready
 		proposal, err := reconcile.Propose(ctx, src)
 		if err == nil && len(proposal.Policies) == 0 && !c.All {
