@@ -91,7 +91,7 @@ func (c Config) project(item item) report.Project {
 		Recovered: item.recovered,
 		Name:      p.Snapshot.Name, Directory: p.Snapshot.Directory, Findings: p.Findings, Plan: p.Plan,
 		Result: judge(p), Warnings: slices.Clone(p.Snapshot.Warnings),
-		Sensitive: reconcile.Sensitive(p.All), Secrets: p.Secrets(), Base: c.base(p.Snapshot.Directory),
+		Sensitive: p.Sensitive(), Secrets: p.Secrets(), Base: c.base(p.Snapshot.Directory),
 	}
 	if item.stuck != nil {
 		tell(&project, *item.stuck)
@@ -103,9 +103,6 @@ func (c Config) project(item item) report.Project {
 	}
 	if info := p.Snapshot.Engine; info.APIVersion != "" {
 		project.Context = fmt.Sprintf("Docker Engine %s (API %s) at %s", info.ServerVersion, info.APIVersion, info.Host)
-	}
-	if item.unsure {
-		project.Sensitive = everyVariable(p.Snapshot)
 	}
 	if warning := c.suspension(project.Name); warning != "" {
 		project.Warnings = append(project.Warnings, warning)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/composure-dev/composure/internal/compose"
@@ -82,7 +80,7 @@ func (c Config) wayBack(ctx context.Context, opened Engine, record state.Record,
 	if opened != nil {
 		it.source.Reader = opened
 	}
-	it.source.Policies, it.unsure = c.knownPolicies(directory)
+	it.source.Policies, it.source.Unsure = c.knownPolicies(directory)
 	it.proposal, err = reconcile.ProposeRevert(ctx, it.source, record)
 	return it, err
 }
@@ -96,26 +94,6 @@ func (c Config) knownPolicies(directory string) (policies []policy.Policy, unsur
 	}
 	policies, err := readPolicies(paths, len(c.Policies) == 0)
 	return policies, err != nil
-}
-
-// everyVariable names all variables of files and containers.
-func everyVariable(snap reconcile.Snapshot) []string {
-	names := map[string]bool{}
-	for _, containers := range snap.Containers {
-		for _, container := range containers {
-			for name := range container.Env() {
-				names[name] = true
-			}
-		}
-	}
-	if snap.Project != nil {
-		for _, service := range snap.Project.Services {
-			for name := range service.Environment {
-				names[name] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
 }
 
 // suspension is the warning that a project is suspended, or empty.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/report"
 	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/reconcile/plan"
@@ -170,6 +171,49 @@ func TestRollbackThatIsNotDoneSuspendsNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where no policy can be read, nobody knows what is sensitive: also of what only comes back.
+func TestRollbackWithoutPoliciesShowsNoValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		dir := t.TempDir()
+		h.write(filepath.Join(dir, "compose.yaml"), "name: shop\nservices:\n  app:\n    image: app:1\n    environment:\n      - A=known-to-nobody\n      - B=1\n")
+		project, err := compose.Load(t.Context(), compose.Options{Directory: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.engine.Up(t.Context(), project, nil); err != nil {
+			t.Fatal(err)
+		}
+		c := h.config(dir)
+		c.Policies = []string{filepath.Join(t.TempDir(), "p.yaml")}
+		h.write(c.Policies[0], strings.Replace(policyNamed("p"), `{name: SYNC, value: "true"}`, "{name: A, absent: true}", 1))
+		if r, err := apply(t, c, ApplyOptions{}); err != nil || r.Projects[0].Result != report.ResultApplied {
+			t.Fatalf("apply: %v, %+v", err, r)
+		}
+		c.Policies = nil
+		var shown bytes.Buffer
+		show := func(r report.Report) (bool, error) {
+			if err := report.JSON(&shown, r); err != nil {
+				return false, err
+			}
+			return true, report.Text(&shown, r, report.TextOptions{Width: 100})
+		}
+		r, err := rollback(t, c, ApplyOptions{Confirm: show})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := show(r); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(shown.String(), "known-to-nobody") || !strings.Contains(shown.String(), "+ A") {
+			t.Errorf("shown:\n%s", shown.String())
+		}
+		if got := h.env("shop-app-1"); !strings.Contains(got, "A=known-to-nobody") {
+			t.Errorf("the container has %s", got)
+		}
+	})
 }
 
 // A process that dies after the last check has decided: the next one finishes it, and the person's wish holds.

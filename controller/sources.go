@@ -32,8 +32,8 @@ type item struct {
 	// that came when it could not be.
 	recovered []string
 	stuck     *reconcile.Applied
-	// reverts says that a transaction is taken back; unsure, that nobody knows which variables are sensitive.
-	reverts, unsure bool
+	// reverts says that a transaction is taken back.
+	reverts bool
 }
 
 // propose observes and plans each project. With --all a project that cannot be read does not keep the others from being judged.

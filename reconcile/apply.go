@@ -11,7 +11,6 @@ import (
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/internal/hint"
-	"github.com/composure-dev/composure/internal/redact"
 	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
@@ -153,12 +152,11 @@ type transaction struct {
 
 func newTransaction(e *Executor, src Source, proposal Proposal, id string) *transaction {
 	_, onFailure := policy.Strictest(concerned(proposal))
-	redactor := redact.New(proposal.Secrets()...)
 	t := &transaction{
 		Executor: e, src: src, proposal: proposal, id: id,
 		baseline: map[string]error{}, outcomes: map[string]plan.Outcome{}, shaken: map[string]bool{}, ids: map[string]string{}, rebuilt: map[string]string{},
 		keep:    onFailure == policy.OnFailureKeep,
-		verify:  verifier{reader: src.Reader, prober: e.Prober, redactor: redactor, targets: map[string]string{}, watched: map[string]watch{}},
+		verify:  verifier{reader: src.Reader, prober: e.Prober, redactor: proposal.redactor(), targets: map[string]string{}, watched: map[string]watch{}},
 		swapper: engine.Swapper{Reader: src.Reader, Writer: e.Writer, APIVersion: proposal.Snapshot.Engine.APIVersion},
 	}
 	t.swapper.Before = t.stopping

@@ -27,6 +27,8 @@ import (
 type Source struct {
 	Compose  compose.Options
 	Policies []policy.Policy
+	// Unsure says that the policies could not be read, and that every variable is taken for a sensitive one.
+	Unsure bool
 	// Services restricts what is reported and changed; empty: all. A name the project does not have is an error.
 	Services []string
 	// Unreachable, when not empty, says why the project's files may not be read; Compose.Name then names it.

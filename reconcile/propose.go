@@ -30,6 +30,8 @@ type Proposal struct {
 	patched string
 	// undoes is the transaction that is taken back.
 	undoes string
+	// unsure says that every variable is taken for a sensitive one.
+	unsure bool
 	// Policies are those of the source that select a service of the project; All is every one of them.
 	Policies, All []policy.Policy
 }

@@ -45,7 +45,7 @@ type recoverer struct {
 // unlocked are those that taking the lock has put in order.
 func (e *Executor) recover(ctx context.Context, src Source, proposal Proposal, unlocked []plan.Outcome) Applied {
 	r := recoverer{
-		Executor: e, src: src, proposal: proposal, redactor: redact.New(proposal.Secrets()...),
+		Executor: e, src: src, proposal: proposal, redactor: proposal.redactor(),
 		swapper: engine.Swapper{Reader: src.Reader, Writer: e.Writer, APIVersion: proposal.Snapshot.Engine.APIVersion},
 	}
 	applied := Applied{Result: ResultRecovered, Outcomes: unlocked}

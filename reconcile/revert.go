@@ -85,7 +85,7 @@ func ProposeRevert(ctx context.Context, src Source, record state.Record) (Propos
 	}
 	return Proposal{
 		Snapshot: snap, Plan: plan.Revert(input), All: src.Policies, Others: map[string][]plan.Change{},
-		after: after, patched: environmentDigest(after), undoes: record.Transaction,
+		after: after, unsure: src.Unsure, patched: environmentDigest(after), undoes: record.Transaction,
 	}, nil
 }
 

@@ -3,7 +3,9 @@ package reconcile
 import (
 	"maps"
 	"slices"
+	"strings"
 
+	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/redact"
 	"github.com/composure-dev/composure/policy"
@@ -23,10 +25,37 @@ func Sensitive(policies []policy.Policy) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// Sensitive are the names of the variables that are sensitive here: all that anything knows of when nobody can tell.
+func (p Proposal) Sensitive() []string {
+	if !p.unsure {
+		return Sensitive(p.All)
+	}
+	names := map[string]bool{}
+	for _, env := range p.environments() {
+		for name := range env {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// redactor keeps the secrets out of what is told. A name that commands cannot do without stays: a password that equals it is none.
+func (p Proposal) redactor() *redact.Redactor {
+	names := []string{p.Snapshot.Name}
+	for service, containers := range p.Snapshot.Containers {
+		names = append(names, service)
+		for _, c := range containers {
+			names = append(names, c.CleanName())
+		}
+	}
+	public := strings.Join(names, "\n")
+	return redact.New(p.Secrets()...).Without(func(secret string) bool { return strings.Contains(public, secret) })
+}
+
 // Secrets are the values that no message may repeat: of every container of the project, since a check reads the logs of those that
 // are not swapped as well, of the files, and of the replacements.
 func (p Proposal) Secrets() []string {
-	names := Sensitive(p.All)
+	names := p.Sensitive()
 	values := map[string]bool{}
 	for _, env := range p.environments() {
 		for key, value := range env {
@@ -52,17 +81,11 @@ func (p Proposal) environments() []map[string]*string {
 			list = append(list, c.Env())
 		}
 	}
-	if p.Snapshot.Project != nil {
-		for _, service := range p.Snapshot.Extended.Services {
-			env := map[string]*string{}
-			for key, v := range service.Environment {
-				env[key] = v.Value
-			}
-			list = append(list, env)
+	for _, project := range []*compose.Project{p.Snapshot.Extended, p.after} {
+		if project == nil {
+			continue
 		}
-	}
-	if p.after != nil {
-		for _, service := range p.after.Services {
+		for _, service := range project.Services {
 			env := map[string]*string{}
 			for key, v := range service.Environment {
 				env[key] = v.Value
