@@ -39,8 +39,12 @@ func (p Proposal) Sensitive() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// redactor keeps the secrets out of what is told. A name that commands cannot do without stays: a password that equals it is none.
+// redactor keeps the secrets out of what is told. When every value is taken for one, a name that commands cannot do without stays:
+// services are called by what stands in variables, too.
 func (p Proposal) redactor() *redact.Redactor {
+	if !p.unsure {
+		return redact.New(p.Secrets()...)
+	}
 	names := []string{p.Snapshot.Name}
 	for service, containers := range p.Snapshot.Containers {
 		names = append(names, service)
