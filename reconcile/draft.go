@@ -212,20 +212,27 @@ func strayChanges(before, after *compose.Project, intended map[variable]bool) []
 
 // changedVariables are the variables, sorted, that the files give a service otherwise than before.
 func changedVariables(before, after *compose.Service) []string {
-	was, is := before.Environment, after.Environment
-	keys := map[string]compose.Variable{}
-	maps.Copy(keys, was)
-	maps.Copy(keys, is)
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(keys)), func(key string) bool { return sameVariable(was, is, key) })
+	return otherwise(values(before), values(after))
 }
 
-func sameVariable(a, b map[string]compose.Variable, key string) bool {
-	x, inA := a[key]
-	y, inB := b[key]
-	if inA != inB || (x.Value == nil) != (y.Value == nil) {
-		return false
+// values are what the files give a service; nil is a bare KEY.
+func values(service *compose.Service) map[string]*string {
+	env := make(map[string]*string, len(service.Environment))
+	for key, v := range service.Environment {
+		env[key] = v.Value
 	}
-	return x.Value == nil || *x.Value == *y.Value
+	return env
+}
+
+// otherwise are the keys, sorted, that two environments do not give alike.
+func otherwise(a, b map[string]*string) []string {
+	keys := maps.Clone(a)
+	maps.Copy(keys, b)
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(keys)), func(key string) bool {
+		x, inA := a[key]
+		y, inB := b[key]
+		return inA == inB && (x == nil) == (y == nil) && (x == nil || *x == *y)
+	})
 }
 
 func (d *drafter) holdAll(reason string) {

@@ -64,14 +64,3 @@ func filesEnv(service *compose.Service, image map[string]string) []string {
 	}
 	return slices.Sorted(maps.Values(env))
 }
-
-// otherwise are the keys, sorted, that two environments do not give alike.
-func otherwise(a, b map[string]*string) []string {
-	keys := maps.Clone(a)
-	maps.Copy(keys, b)
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(keys)), func(key string) bool {
-		x, inA := a[key]
-		y, inB := b[key]
-		return inA == inB && (x == nil) == (y == nil) && (x == nil || *x == *y)
-	})
-}

@@ -90,11 +90,7 @@ func (p Proposal) environments() []map[string]*string {
 			continue
 		}
 		for _, service := range project.Services {
-			env := map[string]*string{}
-			for key, v := range service.Environment {
-				env[key] = v.Value
-			}
-			list = append(list, env)
+			list = append(list, values(service))
 		}
 	}
 	for _, step := range p.Plan.Of(plan.VerbSwap) {

@@ -41,15 +41,19 @@ func (e *ProofError) Error() string {
 // Prove compares the created, not yet started replacement with its original, value by value over the whole of both inspect
 // answers, fields unknown to this program included. Nothing may differ but what [allowances] lists. An empty result is the proof.
 func Prove(old, replacement Container, r Replacement) []Difference {
-	oldTree, err := inspectTree(old)
+	return compared(&proof{old: old, new: replacement, replacement: r, allowances: allowances()})
+}
+
+// compared gives the differences that the proof's allowances do not cover.
+func compared(p *proof) []Difference {
+	oldTree, err := inspectTree(p.old)
 	if err != nil {
 		return []Difference{{Path: ".", Old: "cannot be read: " + err.Error()}}
 	}
-	newTree, err := inspectTree(replacement)
+	newTree, err := inspectTree(p.new)
 	if err != nil {
 		return []Difference{{Path: ".", New: "cannot be read: " + err.Error()}}
 	}
-	p := &proof{old: old, new: replacement, replacement: r, allowances: allowances()}
 	p.compare(nil, oldTree, newTree)
 	return p.differences
 }

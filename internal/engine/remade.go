@@ -10,20 +10,10 @@ import (
 // Besides what belongs to one container, labels may differ that tell of who made it and when. references are the containers that
 // are in the place of others, by full id. An empty result says that they are equal.
 func Remade(old, now Container, references map[string]string) []Difference {
-	oldTree, err := inspectTree(old)
-	if err != nil {
-		return []Difference{{Path: ".", Old: "cannot be read: " + err.Error()}}
-	}
-	nowTree, err := inspectTree(now)
-	if err != nil {
-		return []Difference{{Path: ".", New: "cannot be read: " + err.Error()}}
-	}
-	p := &proof{
+	return compared(&proof{
 		old: old, new: now, replacement: Replacement{Old: old, Env: old.Config.Env, References: references},
 		allowances: slices.Concat(remakersAllowances(), allowances()),
-	}
-	p.compare(nil, oldTree, nowTree)
-	return p.differences
+	})
 }
 
 // remakersAllowances are what else may differ: labels that say nothing of how a container runs, and what is not its own.

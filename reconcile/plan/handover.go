@@ -98,23 +98,9 @@ func units(moves []move) []unit {
 		list = slices.Insert(rest, home, append(joined, m))
 	}
 	for i := range list {
-		list[i] = list[i].sorted()
+		list[i] = ordered(list[i], move.shares) // what others share with comes first
 	}
 	return list
-}
-
-// sorted puts what others share with first.
-func (u unit) sorted() unit {
-	var done unit
-	for rest := slices.Clone(u); len(rest) > 0; {
-		next := slices.IndexFunc(rest, func(m move) bool {
-			return !slices.ContainsFunc(rest, func(other move) bool { return slices.Contains(m.Shares, other.ID) })
-		})
-		next = max(next, 0) // a circle, which the engine does not allow
-		done = append(done, rest[next])
-		rest = slices.Delete(rest, next, next+1)
-	}
-	return done
 }
 
 // together holds for containers that one call of docker compose has to recreate.
@@ -122,11 +108,15 @@ func (m move) together(other move) bool {
 	if !m.forCompose() || !other.forCompose() {
 		return false
 	}
-	return m.Service == other.Service || slices.Contains(m.Shares, other.ID) || slices.Contains(other.Shares, m.ID)
+	return m.Service == other.Service || m.shares(other) || other.shares(m)
 }
 
+// shares reports whether the container uses the namespaces or volumes of the other one.
+func (m move) shares(other move) bool { return slices.Contains(m.Shares, other.ID) }
+
+// after reports whether the unit comes after the other one, which is not itself.
 func (u unit) after(other unit) bool {
-	return slices.ContainsFunc(u, func(m move) bool { return slices.ContainsFunc(other, m.after) })
+	return other.id() != u.id() && slices.ContainsFunc(u, func(m move) bool { return slices.ContainsFunc(other, m.after) })
 }
 
 // services are those of the unit, in its order.
@@ -153,7 +143,7 @@ func (u unit) compose(in Input, moves []unit) Step {
 	}
 	for _, m := range u {
 		changed, due := changes(in, m.Container), needsSwap(in, m.Container)
-		shares := slices.ContainsFunc(u, func(other move) bool { return slices.Contains(m.Shares, other.ID) })
+		shares := slices.ContainsFunc(u, m.shares)
 		made.Containers = append(made.Containers, Handed{
 			Service: m.Service, ContainerID: m.ID, Container: m.Name, Changes: changed, Kept: !due && !shares, OneShot: m.OneShot,
 		})
@@ -189,7 +179,7 @@ func (u unit) id() string {
 func (u unit) requires(all []unit) []string {
 	var ids []string
 	for _, other := range all {
-		if other.id() != u.id() && u.after(other) {
+		if u.after(other) {
 			ids = append(ids, other.id())
 		}
 	}

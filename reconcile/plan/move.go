@@ -34,7 +34,7 @@ func moveSteps(in Input) ([]Step, []Hold) {
 	due = slices.DeleteFunc(due, func(c Container) bool {
 		return slices.ContainsFunc(held, func(h Hold) bool { return h.Object == c.Service })
 	})
-	moves := ordered(units(affected(in, due)))
+	moves := ordered(units(affected(in, due)), unit.after)
 	var steps []Step
 	for _, u := range moves {
 		if u[0].forCompose() {
@@ -91,7 +91,7 @@ func goesWith(c Container, moves map[string]move) (m move, goes bool) {
 	for _, other := range moves {
 		switch {
 		case other.ID == c.ID:
-		case slices.Contains(c.Shares, other.ID):
+		case m.shares(other):
 			goes, m.restart = true, m.restart && other.restart
 		case c.handed && other.forCompose() && other.Service == c.Service:
 			goes, m.restart = true, false // it recreates a service, not one replica
@@ -102,22 +102,22 @@ func goesWith(c Container, moves map[string]move) (m move, goes bool) {
 	return m, goes
 }
 
-// ordered puts what a container depends on before it, and keeps the order otherwise.
-func ordered(moves []unit) []unit {
-	var done []unit
-	for len(moves) > 0 {
-		next := slices.IndexFunc(moves, func(u unit) bool {
-			return !slices.ContainsFunc(moves, func(other unit) bool { return other.id() != u.id() && u.after(other) })
+// ordered puts what an item comes after before it, and keeps the order otherwise.
+func ordered[T any](list []T, after func(item, other T) bool) []T {
+	var done []T
+	for rest := slices.Clone(list); len(rest) > 0; {
+		next := slices.IndexFunc(rest, func(item T) bool {
+			return !slices.ContainsFunc(rest, func(other T) bool { return after(item, other) })
 		})
-		next = max(next, 0) // a circle, which compose does not allow
-		done = append(done, moves[next])
-		moves = slices.Delete(moves, next, next+1)
+		next = max(next, 0) // a circle, which neither compose nor the engine allows
+		done = append(done, rest[next])
+		rest = slices.Delete(rest, next, next+1)
 	}
 	return done
 }
 
 func (m move) after(other move) bool {
-	return slices.Contains(m.Shares, other.ID) || slices.Contains(m.RestartsWith, other.Service)
+	return m.shares(other) || slices.Contains(m.RestartsWith, other.Service)
 }
 
 // companions are the containers that would be replaced together with c: those that share its namespaces or volumes, and so on.
@@ -143,7 +143,7 @@ func (u unit) step(in Input, moves []unit) Step {
 			continue
 		}
 		names = append(names, other.Name)
-		if !other.restart && slices.Contains(m.Shares, other.ID) {
+		if !other.restart && m.shares(other) {
 			shared, sharedNames = append(shared, other.ID), append(sharedNames, other.Name)
 		}
 	}
