@@ -170,11 +170,7 @@ func (r *recoverer) takeBack(ctx context.Context, list []handed, rebuilt map[str
 }
 
 func (r *recoverer) undoSwap(ctx context.Context, swapped *engine.Swapped) (string, error) {
-	err := r.swapper.Undo(ctx, swapped)
-	if err != nil && !errors.Is(err, engine.ErrNotFound) {
-		err = r.swapper.Undo(ctx, swapped) // one lost answer is no reason to call for a person
-	}
-	if err != nil || !swapped.Touched {
+	if err := undo(ctx, &r.swapper, swapped); err != nil || !swapped.Touched {
 		return "", err
 	}
 	line, err := asBeforeContainer(ctx, r.src.Reader, swapped.Old, swapped.Rebuilt)
@@ -193,7 +189,7 @@ func (r *recoverer) restart(ctx context.Context, record state.Record) []string {
 			err = r.swapper.RestartAgain(ctx, now, recordedPace(recorded.Pace))
 		}
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("container %s could not be restarted: %v; try:\n  docker start %s", recorded.Name, err, engine.ShortID(recorded.ID)))
+			problems = append(problems, r.redactor.String(notRestarted(recorded.Name, recorded.ID, err)))
 		}
 	}
 	return problems

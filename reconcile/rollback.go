@@ -35,11 +35,7 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 	for i := range t.swapped { // in the order they were made: what shares a namespace needs the other to run
 		swapped := &t.swapped[i]
 		swapped.Moved = t.rebuilt
-		err := t.swapper.Undo(ctx, swapped)
-		if err != nil && !errors.Is(err, engine.ErrNotFound) {
-			err = t.swapper.Undo(ctx, swapped) // one lost answer is no reason to call for a person
-		}
-		if err != nil {
+		if err := undo(ctx, &t.swapper, swapped); err != nil {
 			problems = append(problems, t.verify.redactor.String(notUndone(swapped.Old, err)))
 			t.amend(swapped.Old.ID, plan.ResultNotUndone)
 			continue
@@ -70,6 +66,15 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 	return restored, problems
 }
 
+// undo tries twice: one lost answer is no reason to call for a person.
+func undo(ctx context.Context, swapper *engine.Swapper, swapped *engine.Swapped) error {
+	err := swapper.Undo(ctx, swapped)
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		err = swapper.Undo(ctx, swapped)
+	}
+	return err
+}
+
 // restartAgain restarts what depends on a container that was put back, as it was restarted, or would have been, when that one was
 // replaced.
 func (t *transaction) restartAgain(ctx context.Context) (restored, problems []string) {
@@ -84,8 +89,7 @@ func (t *transaction) restartAgain(ctx context.Context) (restored, problems []st
 		outcome, tried := t.outcomes[step.ID]
 		if err != nil {
 			outcome.Result = plan.ResultNotUndone
-			problems = append(problems, t.verify.redactor.String(fmt.Sprintf("container %s could not be restarted: %v; try:\n  docker start %s",
-				c.CleanName(), err, engine.ShortID(c.ID))))
+			problems = append(problems, t.verify.redactor.String(notRestarted(c.CleanName(), c.ID, err)))
 		} else {
 			outcome.Result = plan.ResultRolledBack
 			restored = append(restored, step.Object+": restarted")
@@ -121,6 +125,11 @@ func look(ctx context.Context, reader engine.Reader, id string) (engine.Containe
 		return reader.Inspect(ctx, id)
 	}
 	return c, err
+}
+
+// notRestarted says what a person has to do for a container that may have been left stopped. The text may hold secrets of the error.
+func notRestarted(name, id string, err error) string {
+	return fmt.Sprintf("container %s could not be restarted: %v; try:\n  docker start %s", name, err, engine.ShortID(id))
 }
 
 // notUndone says what a person has to do for a container that could not be put back. The text may hold secrets of the error.
