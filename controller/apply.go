@@ -51,8 +51,10 @@ func Apply(ctx context.Context, c Config, o ApplyOptions) (report.Report, error)
 	if err != nil {
 		return report.Report{}, err
 	}
-	if err := stale(c.report(report.VerbDiff, items), o.SavedPlan); err != nil {
-		return report.Report{}, err
+	if o.SavedPlan != nil {
+		if err := stale(c.report(report.VerbDiff, items), o.SavedPlan); err != nil {
+			return report.Report{}, err
+		}
 	}
 	proceed, err := c.agree(ctx, opened, items, o)
 	if err != nil && ctx.Err() == nil {
@@ -219,9 +221,6 @@ func lookAgain(ctx context.Context, src reconcile.Source, project *report.Projec
 
 // stale compares the plan in a saved report with the one of now, as both are printed.
 func stale(planned report.Report, saved []byte) error {
-	if saved == nil {
-		return nil
-	}
 	var now bytes.Buffer
 	if err := report.JSON(&now, planned); err != nil {
 		return err

@@ -70,16 +70,14 @@ func (c Config) revertible(ctx context.Context, transaction string) (state.Recor
 
 // wayBack plans to take the transaction back. Without containers in it no engine is needed.
 func (c Config) wayBack(ctx context.Context, opened Engine, record state.Record, directory string) (item, error) {
-	host, err := os.Hostname()
+	src, err := c.here(reconcile.Source{Compose: c.Project, AllowRoots: c.AllowRoots})
 	if err != nil {
-		return item{}, fmt.Errorf("read the host's name: %w", err)
+		return item{}, err
 	}
-	it := item{reverts: true, source: reconcile.Source{
-		Compose: c.Project, AllowRoots: c.AllowRoots, Host: host, Alive: alive, Journal: journal{state.Store{Dir: c.StateDir}},
-	}}
 	if opened != nil {
-		it.source.Reader = opened
+		src.Reader = opened
 	}
+	it := item{source: src, reverts: true}
 	it.source.Policies, it.source.Unsure = c.knownPolicies(directory)
 	it.proposal, err = reconcile.ProposeRevert(ctx, it.source, record)
 	return it, err

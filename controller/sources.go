@@ -43,12 +43,10 @@ func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, erro
 		return nil, err
 	}
 	var items []item
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("read the host's name: %w", err)
-	}
 	for _, src := range sources {
-		src.Host, src.Alive, src.Journal = host, alive, journal{state.Store{Dir: c.StateDir}}
+		if src, err = c.here(src); err != nil {
+			return nil, err
+		}
 		src.ComposeReady = composecli.Project{Options: src.Compose}.Ready
 		proposal, err := reconcile.Propose(ctx, src)
 		if err == nil && len(proposal.Policies) == 0 && !c.All {
@@ -60,6 +58,16 @@ func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, erro
 		items = append(items, item{source: src, proposal: proposal, err: err})
 	}
 	return items, nil
+}
+
+// here adds what tells the transactions of this host and state folder from others.
+func (c Config) here(src reconcile.Source) (reconcile.Source, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return src, fmt.Errorf("read the host's name: %w", err)
+	}
+	src.Host, src.Alive, src.Journal = host, alive, journal{state.Store{Dir: c.StateDir}}
+	return src, nil
 }
 
 func (c Config) nothingJudged(p reconcile.Proposal) error {

@@ -75,7 +75,8 @@ type Snapshot struct {
 	Images      map[string]engine.Image       // by image id, and by the name a container was made from; a gone one is left out
 	Leftovers   []engine.Leftover
 	Warnings    []string
-	cuts        []cut // transactions that were cut off
+	cuts        []cut                         // transactions that were cut off
+	dependents  map[string][]engine.Container // by the id of what they use the namespaces or volumes of
 }
 
 // Observe reads the project's files and, with a reader, its containers. A list that fails is an error, never "no containers".
@@ -181,6 +182,7 @@ func (s *Snapshot) observeContainers(ctx context.Context, reader engine.Reader) 
 			}
 		}
 	}
+	s.findDependents()
 	s.Leftovers = engine.Unfinished(own)
 	return own, nil
 }

@@ -9,14 +9,22 @@ import (
 	"github.com/composure-dev/composure/internal/engine"
 )
 
+// findDependents notes what uses the namespaces or volumes of the project's containers.
+func (s *Snapshot) findDependents() {
+	s.dependents = map[string][]engine.Container{}
+	for _, containers := range s.Containers {
+		for _, c := range containers {
+			s.dependents[c.ID] = engine.Dependents(c, s.All)
+		}
+	}
+}
+
 // parents are the ids of the containers whose namespaces or volumes a container of the project uses, by its own id.
 func (s *Snapshot) parents() map[string][]string {
 	parents := map[string][]string{}
-	for _, containers := range s.Containers {
-		for _, c := range containers {
-			for _, dependent := range engine.Dependents(c, s.All) {
-				parents[dependent.ID] = append(parents[dependent.ID], c.ID)
-			}
+	for id, dependents := range s.dependents {
+		for _, dependent := range dependents {
+			parents[dependent.ID] = append(parents[dependent.ID], id)
 		}
 	}
 	for _, ids := range parents {
@@ -28,7 +36,7 @@ func (s *Snapshot) parents() map[string][]string {
 // outsider is a container that uses the namespaces or volumes of c and that no swap takes along: one that is not a service of this
 // project. A stopped one that is will be created anew by the next up.
 func (s *Snapshot) outsider(c engine.Container) (engine.Container, bool) {
-	for _, dependent := range engine.Dependents(c, s.All) {
+	for _, dependent := range s.dependents[c.ID] {
 		if !slices.ContainsFunc(s.Containers[dependent.Label(engine.LabelService)], func(own engine.Container) bool { return own.ID == dependent.ID }) {
 			return dependent, true
 		}
