@@ -63,8 +63,8 @@ func newApply(in invocation) *cobra.Command {
 		if f.format == formatPatch && !f.dryRun {
 			return usage(cmd, errors.New("--output patch writes nothing, so it goes with --dry-run only"), "")
 		}
-		if cmd.Flags().Changed("backup") && f.backup == "" {
-			return usage(cmd, errors.New("--backup names no folder"), "")
+		if err := f.validBackup(cmd); err != nil {
+			return err
 		}
 		return validate(cmd, args)
 	}
@@ -99,6 +99,13 @@ func (f *applyFlags) canAsk(in invocation, verb, look string) error {
 		return nil
 	}
 	return hint.Wrap(errors.New(verb+" asks before it changes anything, and there is no terminal to ask on"), "add --yes, or look first: "+look)
+}
+
+func (f *applyFlags) validBackup(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("backup") && f.backup == "" {
+		return usage(cmd, errors.New("--backup names no folder"), "")
+	}
+	return nil
 }
 
 // backupFolder is absolute, since it is told and recorded. It is empty when no backup was asked for.

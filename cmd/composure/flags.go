@@ -81,7 +81,7 @@ func (f *flags) validate(cmd *cobra.Command, formats []string) error {
 	switch {
 	case !slices.Contains(formats, f.format):
 		return usage(cmd, fmt.Errorf("--output %q: must be one of %s", f.format, strings.Join(formats, ", ")), "")
-	case !slices.Contains(severities, f.failOn):
+	case cmd.Flags().Lookup("fail-on") != nil && !slices.Contains(severities, f.failOn):
 		return usage(cmd, fmt.Errorf("--fail-on %q: must be one of %s", f.failOn, strings.Join(severities, ", ")), "")
 	case f.quiet && f.verbose:
 		return usage(cmd, errors.New("--quiet and --verbose exclude each other"), "")

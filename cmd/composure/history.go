@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -36,15 +34,7 @@ func newHistory(in invocation) *cobra.Command {
 	f.registerStateDir(set)
 	set.StringVarP(&f.format, "output", "o", formatText, "output format: text, json")
 	set.BoolP("help", "h", false, "show this help")
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		switch {
-		case !slices.Contains([]string{formatText, formatJSON}, f.format):
-			return usage(cmd, fmt.Errorf("--output %q: must be one of text, json", f.format), "")
-		case f.all && (len(f.project.Files) > 0 || f.project.Name != ""):
-			return usage(cmd, errors.New("--all and a project of your own (--file, --project-name) exclude each other"), "")
-		}
-		return nil
-	}
+	cmd.PreRunE = func(*cobra.Command, []string) error { return f.validate(cmd, []string{formatText, formatJSON}) }
 	return cmd
 }
 

@@ -3,8 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +34,7 @@ func newRollback(in invocation) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.rollback(cmd.Context(), in, slices.Concat(args, []string{""})[0])
+			return f.rollback(cmd.Context(), in, strings.Join(args, "")) // one at most
 		},
 	}
 	set := cmd.Flags()
@@ -52,15 +51,10 @@ func newRollback(in invocation) *cobra.Command {
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "also log each finished step to stderr")
 	set.BoolP("help", "h", false, "show this help")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
-		switch {
-		case !slices.Contains([]string{formatText, formatJSON}, f.format):
-			return usage(cmd, fmt.Errorf("--output %q: must be one of text, json", f.format), "")
-		case f.quiet && f.verbose:
-			return usage(cmd, errors.New("--quiet and --verbose exclude each other"), "")
-		case set.Changed("backup") && f.backup == "":
-			return usage(cmd, errors.New("--backup names no folder"), "")
+		if err := f.validate(cmd, []string{formatText, formatJSON}); err != nil {
+			return err
 		}
-		return nil
+		return f.validBackup(cmd)
 	}
 	return cmd
 }
