@@ -66,15 +66,19 @@ func (s *Swapper) wait(ctx context.Context, id string, goal waitFor) error {
 	}
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
-	for begin := time.Now(); ; {
+	for begin, missed := time.Now(), 0; ; {
 		c, seen := s.Reader.Inspect(ctx, id)
 		if errors.Is(seen, ErrNotFound) {
 			return seen
 		}
 		if seen == nil { // an answer that was lost is no news of the container: look again
 			ready, err := goal.reached(c, time.Since(begin))
-			if ready || err != nil {
+			runsAgain := c.Running() && c.RestartCount > 0
+			if ready || err != nil && (!runsAgain || missed == endLooks) {
 				return err
+			}
+			if runsAgain {
+				missed++ // its next end tells the exit code of the one that was missed
 			}
 			seen = fmt.Errorf("container %q is %s", c.CleanName(), condition(c))
 		}
@@ -87,6 +91,9 @@ func (s *Swapper) wait(ctx context.Context, id string, goal waitFor) error {
 		}
 	}
 }
+
+// endLooks bounds how often a container is looked at that runs again, to learn why it had ended.
+const endLooks = 10
 
 var errWaitTimeout = errors.New("out of time")
 
@@ -103,6 +110,8 @@ func (w waitFor) reached(c Container, watched time.Duration) (bool, error) {
 	switch {
 	case c.State == nil:
 		return false, fmt.Errorf("container %q has no state", c.CleanName())
+	case c.RestartCount > 0 && c.Running():
+		return false, fmt.Errorf("container %q has restarted by itself", c.CleanName()) // its exit code is not told any more
 	case c.State.Restarting || c.RestartCount > 0:
 		return false, fmt.Errorf("container %q restarts after exit code %d", c.CleanName(), c.State.ExitCode)
 	case w.pace.OneShot && Succeeded(c):
