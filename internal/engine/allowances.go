@@ -47,6 +47,7 @@ func allowances() []allowance {
 		{path: "Config/Labels/" + LabelConfigHash, cause: "the intended change", accepts: wantedConfigHash},
 		{path: "Config/Labels/" + LabelTransaction, cause: "Composure's own", accepts: wantedTransaction},
 		{path: "Config/Labels/" + LabelReplaces, cause: "Composure's own", accepts: wantedReplaces},
+		{path: "Config/Labels/" + LabelRestart, cause: "Composure's own", accepts: wantedRestart},
 		{path: "Config/Hostname", cause: "the short id is the default; at start it is that of the container whose network is shared", accepts: defaultHostname},
 		{path: "Config/Domainname", cause: "at start it is that of the container whose network is shared", accepts: sharedDomainname},
 		{path: "Config/Image", cause: "the name has moved to another image", accepts: imageByID},
@@ -117,6 +118,10 @@ func wantedTransaction(p *proof, _ []string, _, new any) bool {
 }
 
 func wantedReplaces(p *proof, _ []string, _, new any) bool { return new == p.old.ID }
+
+func wantedRestart(p *proof, _ []string, _, new any) bool {
+	return new == policyFlag(p.old.HostConfig.RestartPolicy)
+}
 
 func defaultHostname(p *proof, _ []string, old, new any) bool {
 	isDefault := new == ShortID(p.new.ID)

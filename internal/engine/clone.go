@@ -131,6 +131,7 @@ func cloneLabels(r Replacement) map[string]string {
 	}
 	labels[LabelTransaction] = r.Transaction
 	labels[LabelReplaces] = r.Old.ID
+	labels[LabelRestart] = policyFlag(r.Old.HostConfig.RestartPolicy)
 	if r.ConfigHash != "" {
 		labels[LabelConfigHash] = r.ConfigHash
 	}

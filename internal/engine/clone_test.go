@@ -82,9 +82,11 @@ func TestClone(t *testing.T) {
 			args: args{edit: func(c *engine.Container) {
 				c.Config.Labels[engine.LabelTransaction], c.Config.Labels[engine.LabelReplaces] = "older", "older"
 				c.Config.Labels["own"] = "1"
+				c.HostConfig.RestartPolicy = container.RestartPolicy{Name: container.RestartPolicyOnFailure, MaximumRetryCount: 3}
 			}},
 			want: map[string]string{
-				engine.LabelConfigHash: "after", engine.LabelTransaction: "tx-1", engine.LabelReplaces: oldID, "own": "1",
+				engine.LabelConfigHash: "after", engine.LabelTransaction: "tx-1", engine.LabelReplaces: oldID,
+				engine.LabelRestart: "on-failure:3", "own": "1",
 			},
 			get: func(s engine.Spec) any { return s.Config.Labels },
 		},

@@ -55,6 +55,8 @@ func (s *Swapper) Commit(ctx context.Context, swapped Swapped) error {
 
 // Settle ends a swap that was cut off and whose old container somebody has removed, when nothing is known of it from which it
 // could be rebuilt: what the swap has made runs under the name, or is removed when the name belongs to somebody else's container.
+// What runs is not removed for a container that does not: then the error is a *[TakenError].
+//
 // It returns ErrConflict when the old container is there: such a swap is undone or committed. It is for replacements that were
 // proved, as the caller's record of the swap tells.
 func (s *Swapper) Settle(ctx context.Context, swapped Swapped) error {
@@ -79,6 +81,9 @@ func (s *Swapper) Settle(ctx context.Context, swapped Swapped) error {
 	}
 	holder, err := s.Reader.Inspect(ctx, "/"+swapped.Name())
 	if err == nil && !holds(ours, holder.ID) {
+		if !holder.Running() {
+			return &TakenError{Name: swapped.Name(), Holder: holder.ID, Err: ErrNotFound}
+		}
 		return s.stopAndRemove(ctx, ours, grace(ours[0]))
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -96,6 +101,9 @@ func (s *Swapper) settleOn(ctx context.Context, c Container, others []Container,
 		if err := s.Writer.Rename(ctx, c.ID, swapped.Name()); err != nil {
 			return err
 		}
+	}
+	if err := s.restorePolicy(ctx, c, policyBefore(c)); err != nil {
+		return err
 	}
 	if swapped.Pace.OneShot && Succeeded(c) {
 		return nil

@@ -24,6 +24,7 @@ const MinAPIVersion = "1.41"
 const (
 	LabelTransaction = "composure.transaction" // id of the transaction that made it
 	LabelReplaces    = "composure.replaces"    // full id of the container it replaces
+	LabelRestart     = "composure.restart"     // its restart policy as docker's --restart takes it, which an undo takes from it
 	LabelHost        = "composure.host"        // on a lock: who holds it
 	LabelPID         = "composure.pid"         // on a lock: the holder's process id on that host
 	LabelStarted     = "composure.started"     // on a lock: since when, RFC 3339

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -11,12 +12,14 @@ import (
 // Interrupted finds the swaps that were cut off, read from labels, names and states alone. Each can be undone, or committed when
 // its new container has the name; Pace and Injected are the caller's to fill in. Of one whose old container is gone, Old has a
 // name and an id, and no Config: it is undone with the record of it in Old, else settled. Touched and Stopped are what cannot be
-// excluded. Swaps that came to their end are not listed. Those whose namespaces others share come before them.
+// excluded, and Moved tells of containers that an undo has rebuilt. Swaps that came to their end are not listed. Those whose
+// namespaces others share come before them.
 func Interrupted(containers []Container) []Swapped {
 	world := newCensus(containers)
 	var found []Swapped
 	for _, c := range containers {
 		if swapped, is := world.interrupted(c); is {
+			swapped.Moved = world.moved()
 			found = append(found, swapped)
 		}
 	}
@@ -24,12 +27,13 @@ func Interrupted(containers []Container) []Swapped {
 }
 
 // Committed reports whether a swap of the transaction is beyond undoing: its old container is gone and the new one has the name.
-// It cannot tell whether the commit or somebody else has removed the old one.
+// It cannot tell whether the commit or somebody else has removed the old one, but one that is being rebuilt was not committed.
 func Committed(containers []Container, transaction string) bool {
 	world := newCensus(containers)
 	return slices.ContainsFunc(containers, func(c Container) bool {
-		_, original := world.byID[c.Label(LabelReplaces)]
-		return c.Label(LabelReplaces) != "" && c.Label(LabelTransaction) == transaction && !original && !Temporary(c)
+		replaced := c.Label(LabelReplaces)
+		undone := world.has(world.byID, replaced) || world.has(world.rebuilt, replaced)
+		return replaced != "" && c.Label(LabelTransaction) == transaction && !undone && !Temporary(c)
 	})
 }
 
@@ -48,7 +52,7 @@ func (w census) interrupted(c Container) (Swapped, bool) {
 		return w.backOnly(c, original)
 	case replaced != "" && exists:
 		return w.cutOff(original, c), true
-	case strings.HasSuffix(c.Name, keptSuffix) && !w.has(w.replacement, c.ID):
+	case strings.HasSuffix(c.Name, keptSuffix) && !w.has(w.replacement, c.ID) && !w.rebuilding(c.ID):
 		return begun(asBefore(c, c), Swapped{}), true
 	case replaced != "" && (strings.HasSuffix(c.Name, tempSuffix) || w.rebuilding(replaced)):
 		return begun(gone(replaced, finalName(c)), Swapped{NewID: c.ID, Transaction: c.Label(LabelTransaction)}), true
@@ -72,7 +76,7 @@ func (w census) backOnly(c, original Container) (Swapped, bool) {
 
 // begun is a swap that may have stopped its old container.
 func begun(old Container, swapped Swapped) Swapped {
-	swapped.Old, swapped.Touched, swapped.Stopped = old, true, true
+	swapped.Old, swapped.Touched, swapped.Stopped, swapped.Inferred = old, true, true, true
 	return swapped
 }
 
@@ -91,11 +95,25 @@ func (w census) cutOff(original, replacement Container) Swapped {
 func asBefore(old, replacement Container) Container {
 	host := *old.HostConfig
 	if host.RestartPolicy.IsNone() {
-		host.RestartPolicy = replacement.HostConfig.RestartPolicy
+		host.RestartPolicy = policyBefore(replacement)
 	}
 	old.Name, old.HostConfig = "/"+finalName(old), &host
 	old.Raw = rawAsBefore(old.Raw, old.Name, host.RestartPolicy)
 	return old
+}
+
+// policyBefore is the restart policy that a new container had before an undo took it.
+func policyBefore(c Container) container.RestartPolicy {
+	policy := c.HostConfig.RestartPolicy
+	if !policy.IsNone() {
+		return policy
+	}
+	name, times, _ := strings.Cut(c.Label(LabelRestart), ":")
+	retries, err := strconv.Atoi(times)
+	if name == "" || err != nil && times != "" {
+		return policy
+	}
+	return container.RestartPolicy{Name: container.RestartPolicyMode(name), MaximumRetryCount: retries}
 }
 
 // rawAsBefore keeps what this program has no fields for. An answer that cannot be read is left out: the fields stand for it.
@@ -141,6 +159,17 @@ func (w census) has(containers map[string]Container, id string) bool {
 func (w census) rebuilding(id string) bool {
 	c, found := w.rebuilt[id]
 	return found && strings.HasSuffix(c.Name, backSuffix)
+}
+
+// moved are the containers that an undo has made again, by the ids of those that are gone.
+func (w census) moved() map[string]string {
+	moved := map[string]string{}
+	for replaced, c := range w.rebuilt {
+		if !w.has(w.byID, replaced) {
+			moved[replaced] = c.ID
+		}
+	}
+	return moved
 }
 
 // parentsFirst keeps the order but where a swap needs another one's container.

@@ -27,12 +27,12 @@ func refersToAny(c Container, others map[string]string) bool {
 // rebuild makes a container that equals the old one and puts it in the place of what the swap has left. The new container is
 // kept until the rebuilt one is as the old one was.
 func (s *Swapper) rebuild(ctx context.Context, swapped *Swapped, left []Container) error {
-	if swapped.Old.Config == nil || swapped.Old.HostConfig == nil {
-		return fmt.Errorf("container %q (%s): %w, and what it was like is not known", swapped.Name(), ShortID(swapped.Old.ID), ErrNotFound)
-	}
 	rebuilt, err := s.halfRebuilt(ctx, *swapped)
 	if err != nil {
 		return err
+	}
+	if len(rebuilt) == 0 && (swapped.Old.Config == nil || swapped.Old.HostConfig == nil) {
+		return fmt.Errorf("container %q (%s): %w, and what it was like is not known", swapped.Name(), ShortID(swapped.Old.ID), ErrNotFound)
 	}
 	if err := s.claim(ctx, *swapped, ErrNotFound, append(slices.Clone(left), rebuilt...)); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (s *Swapper) putBack(ctx context.Context, swapped *Swapped, rebuilt Contain
 	if err := s.Writer.Start(ctx, rebuilt.ID); err != nil {
 		return err
 	}
-	if err := s.waitAsBefore(ctx, rebuilt.ID, *swapped); err != nil {
+	if err := s.waitAsBefore(ctx, rebuilt.ID, *swapped, left); err != nil {
 		return err
 	}
 	if err := s.remove(ctx, left); err != nil {

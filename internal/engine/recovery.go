@@ -144,7 +144,7 @@ func sameInstance(a, b Container) bool {
 func (w census) judge(c Container) (LeftoverKind, []string) {
 	name := c.CleanName()
 	if original, found := w.byID[c.Label(LabelReplaces)]; found {
-		return LeftoverReplacement, recoveryCommands(original.ID, finalName(original), c.HostConfig.RestartPolicy)
+		return LeftoverReplacement, recoveryCommands(original.ID, finalName(original), policyBefore(c))
 	}
 	if strings.HasSuffix(name, tempSuffix) || strings.HasSuffix(name, backSuffix) {
 		return LeftoverReplacement, w.takeOver(c, finalName(c))
@@ -167,7 +167,7 @@ func (w census) judge(c Container) (LeftoverKind, []string) {
 // restore puts an old container back, with the restart policy that only its replacement still knows.
 func (w census) restore(c Container, name string) []string {
 	if replacement, found := w.replacement[c.ID]; found {
-		return recoveryCommands(c.ID, name, replacement.HostConfig.RestartPolicy)
+		return recoveryCommands(c.ID, name, policyBefore(replacement))
 	}
 	return w.takeOver(c, name)
 }

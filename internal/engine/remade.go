@@ -20,7 +20,7 @@ func Remade(old, now Container, references map[string]string) []Difference {
 func remakersAllowances() []allowance {
 	const maker = "another release of docker compose, or Composure, may have made the first one; with --no-deps no dependency is noted"
 	list := []allowance{{path: "Config/Hostname", cause: "that of the container whose network is shared", accepts: hostnameOfOther}}
-	for _, label := range []string{LabelConfigHash, LabelDependsOn, LabelVersion, LabelReplace, LabelTransaction, LabelReplaces} {
+	for _, label := range []string{LabelConfigHash, LabelDependsOn, LabelVersion, LabelReplace, LabelTransaction, LabelReplaces, LabelRestart} {
 		list = append(list, allowance{path: "Config/Labels/" + label, cause: maker})
 	}
 	return list

@@ -40,6 +40,8 @@ type Swapped struct {
 	// Stopped is set before the old container is asked to stop. From then on it may end at any time, whatever was answered and
 	// however it looks.
 	Stopped bool
+	// Inferred is set when Old was read after the swap had begun: how it ran before is not known.
+	Inferred bool
 	// Restarted is set once an undo has started the old container again: a further undo only waits for it.
 	Restarted bool
 	// Vanished is set when somebody has removed the old container during the swap, which went on without it.

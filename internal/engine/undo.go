@@ -80,7 +80,8 @@ func (s *swap) lastLogs(ctx context.Context) []string {
 //
 // When the old container is gone, one that equals it is made, proved and put in its place: [Swapped.Rebuilt]. When its name
 // belongs to a container of somebody else's, that is left alone, and the error is a *[TakenError]. Without knowledge of the old
-// container Undo returns ErrNotFound and leaves the new one alone: it is the only one there is.
+// container, and nothing that an earlier undo has rebuilt, Undo returns ErrNotFound and leaves the new one alone: it is the only
+// one there is.
 //
 // Containers that live in another's namespaces are undone after it: theirs is not there before it runs again.
 func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
@@ -117,7 +118,7 @@ func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
 	if !swapped.Stopped {
 		return removeErr
 	}
-	return errors.Join(removeErr, s.waitAsBefore(ctx, old.ID, *swapped))
+	return errors.Join(removeErr, s.waitAsBefore(ctx, old.ID, *swapped, replacements))
 }
 
 // replacements are the new container and those whose creation was not answered: they have one of two names and the labels of
@@ -165,10 +166,14 @@ func (s *Swapper) claim(ctx context.Context, swapped Swapped, cause error, own [
 	return errors.Join(taken, s.stopAndRemove(ctx, made, grace(swapped.Old)))
 }
 
-// setAside stops a container and takes the name from it, so that another can run under it. It is kept until that one runs: its
-// labels are all that tells the next run of an undo that was cut off.
+// setAside stops a container and takes the restart policy and the name from it, so that another can run under the name, and an
+// engine that restarts meanwhile does not start both. It is kept until that one runs: its labels are all that tells the next run
+// of an undo that was cut off.
 func (s *Swapper) setAside(ctx context.Context, c Container, swapped Swapped) error {
-	err := s.stopInTime(ctx, c.ID, grace(swapped.Old))
+	err := s.restorePolicy(ctx, c, container.RestartPolicy{Name: container.RestartPolicyDisabled})
+	if err == nil {
+		err = s.stopInTime(ctx, c.ID, grace(swapped.Old))
+	}
 	if err == nil && c.Name == swapped.Old.Name {
 		err = s.Writer.Rename(ctx, c.ID, asideName(c, swapped))
 	}
@@ -206,7 +211,8 @@ func (s *Swapper) outOfTheWay(ctx context.Context, id string, swapped Swapped) b
 	return left.Name != swapped.Old.Name || s.Writer.Rename(ctx, left.ID, TempName(swapped.Name())) == nil
 }
 
-// revive gives the old container its name and its restart policy and, if it was stopped, starts it. old is as it is now.
+// revive gives the old container its name and its restart policy and, if it was stopped, starts it. old is as it is now. One that
+// has ended by itself while the swap had its policy is started as the engine would have done.
 //
 // It does not ask whether the old container runs: it may look so and be about to end. A stop waits for that. The policy comes
 // after it: a container that has its policy and runs is then known not to be stopping.
@@ -225,6 +231,13 @@ func (s *Swapper) revive(ctx context.Context, old Container, swapped *Swapped) e
 	if err := s.restorePolicy(ctx, old, swapped.Old.HostConfig.RestartPolicy); err != nil {
 		return err
 	}
+	if !swapped.Stopped {
+		now, err := s.Reader.Inspect(ctx, old.ID)
+		if err != nil || up(now) {
+			return err
+		}
+		restart, swapped.Stopped = true, true
+	}
 	if !restart {
 		return nil
 	}
@@ -235,21 +248,43 @@ func (s *Swapper) revive(ctx context.Context, old Container, swapped *Swapped) e
 	return nil
 }
 
-func (s *Swapper) restorePolicy(ctx context.Context, old Container, policy container.RestartPolicy) error {
-	if old.HostConfig.RestartPolicy == policy {
+func (s *Swapper) restorePolicy(ctx context.Context, c Container, policy container.RestartPolicy) error {
+	now := c.HostConfig.RestartPolicy
+	if now == policy || now.IsNone() && policy.IsNone() {
 		return nil
 	}
-	return s.Writer.SetRestartPolicy(ctx, old.ID, policy)
+	return s.Writer.SetRestartPolicy(ctx, c.ID, policy)
 }
 
 // waitAsBefore waits until the container that an undo has started is as the old one was. One that kept crashing before is as
-// before once it is started.
-func (s *Swapper) waitAsBefore(ctx context.Context, id string, swapped Swapped) error {
+// before once it is started. made are the containers that were to take its place.
+func (s *Swapper) waitAsBefore(ctx context.Context, id string, swapped Swapped, made []Container) error {
 	old := swapped.Old
-	if old.RestartCount > 0 || old.State != nil && old.State.Restarting {
+	if keptCrashing(swapped, made) {
 		return nil
 	}
-	return s.wait(ctx, id, waitFor{pace: swapped.Pace, limit: swapped.Pace.Limit(old), health: healthOf(old) == container.Healthy})
+	health := swapped.Inferred || healthOf(old) == container.Healthy
+	return s.wait(ctx, id, waitFor{pace: swapped.Pace, limit: swapped.Pace.Limit(old), health: health})
+}
+
+// keptCrashing reports whether the old container was in a crash loop. One that has crashed and then run well, for as long as is
+// asked of a new one, was not: the engine's own clock tells, by what it noted when it created the replacement.
+func keptCrashing(swapped Swapped, made []Container) bool {
+	old := swapped.Old
+	if old.State == nil || old.State.Restarting || old.RestartCount == 0 {
+		return old.State != nil && old.State.Restarting
+	}
+	if healthOf(old) == container.Healthy {
+		return false
+	}
+	began, err := time.Parse(time.RFC3339Nano, old.State.StartedAt)
+	for _, c := range made {
+		created, badTime := time.Parse(time.RFC3339Nano, c.Created)
+		if err == nil && badTime == nil && c.ID != old.ID {
+			return created.Sub(began) < swapped.Pace.StableFor
+		}
+	}
+	return true
 }
 
 // stopMargin is what a stop may take beyond the container's grace.

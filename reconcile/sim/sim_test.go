@@ -235,7 +235,6 @@ func (w *world) recreate() error {
 
 // restart is what the engine does with stopped containers when it starts.
 func (w *world) restart() error {
-	w.restarted = true
 	for _, c := range w.list() {
 		if c.State.Status == container.StateExited && c.HostConfig.RestartPolicy.Name == container.RestartPolicyAlways {
 			if err := w.engine.Start(w.t.Context(), c.ID); err != nil {

@@ -204,7 +204,10 @@ func (b *box) state(now time.Time) *container.State {
 		state.Status = container.StateExited
 	}
 	if health := last.behavior.Health; len(health) > 0 {
-		state.Health = &container.Health{Status: healthAt(health, now.Sub(last.began))}
+		state.Health = &container.Health{Status: container.Unhealthy} // what has ended is that, whatever it was
+		if b.running {
+			state.Health.Status = healthAt(health, now.Sub(last.began))
+		}
 	}
 	return state
 }

@@ -132,6 +132,10 @@ func testSwapUnhealthy(t *testing.T, f Fixture) {
 	if now := f.inspect(t, old.ID); now.State.Health == nil || now.State.Health.Status != container.Healthy {
 		t.Errorf("the old container was not waited for: %+v", now.State.Health)
 	}
+	f.must(t, f.Writer.Stop(t.Context(), old.ID))
+	if now := f.inspect(t, old.ID); now.State.Health == nil || now.State.Health.Status != container.Unhealthy {
+		t.Errorf("a stopped container tells of its health: %+v", now.State.Health)
+	}
 }
 
 // testSwapInterrupted cancels while the old container stops: the engine goes on with that, whatever becomes of the request.
