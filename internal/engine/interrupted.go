@@ -13,7 +13,7 @@ import (
 // its new container has the name; Pace and Injected are the caller's to fill in. Of one whose old container is gone, Old has a
 // name and an id, and no Config: it is undone with the record of it in Old, else settled. Touched and Stopped are what cannot be
 // excluded, and Moved tells of containers that an undo has rebuilt. Swaps that came to their end are not listed. Those whose
-// namespaces others share come before them.
+// namespaces others share come before them, as with [UndoOrder].
 func Interrupted(containers []Container) []Swapped {
 	world := newCensus(containers)
 	var found []Swapped
@@ -23,7 +23,13 @@ func Interrupted(containers []Container) []Swapped {
 			found = append(found, swapped)
 		}
 	}
-	return world.parentsFirst(found)
+	return world.undoOrder(found)
+}
+
+// UndoOrder sorts swaps that were cut off as they are to be undone: what others hang on first, and before the rest what does not
+// run, so that no further service is down while that one waits for its turn.
+func UndoOrder(containers []Container, swaps []Swapped) []Swapped {
+	return newCensus(containers).undoOrder(swaps)
 }
 
 // Committed reports whether a swap of the transaction is beyond undoing: its old container is gone and the new one has the name.
@@ -170,6 +176,21 @@ func (w census) moved() map[string]string {
 		}
 	}
 	return moved
+}
+
+func (w census) undoOrder(swaps []Swapped) []Swapped {
+	down := func(s Swapped) bool { return !w.byID[s.Old.ID].Running() && !w.byID[s.NewID].Running() }
+	ordered := slices.Clone(swaps)
+	slices.SortStableFunc(ordered, func(a, b Swapped) int {
+		switch {
+		case down(a) == down(b):
+			return 0
+		case down(a):
+			return -1
+		}
+		return 1
+	})
+	return w.parentsFirst(ordered)
 }
 
 // parentsFirst keeps the order but where a swap needs another one's container.

@@ -270,6 +270,29 @@ func TestInterruptedNamesParentsFirst(t *testing.T) {
 	}
 }
 
+// Replicas go one by one: what the crash has left stopped is not to wait while another one is stopped as well.
+func TestUndoOrderBeginsWithWhatIsDown(t *testing.T) {
+	swapped := func(name, old, replacement string) engine.Swapped {
+		return engine.Swapped{Old: named(old, name, "always", ""), NewID: replacement}
+	}
+	running := func(c engine.Container) engine.Container {
+		c.State = &container.State{Status: container.StateRunning, Running: true}
+		return c
+	}
+	second, secondNew := "b"+oldID[1:], "d"+newID[1:]
+	all := []engine.Container{
+		named(oldID, "a-1.composure-old", "no", ""), running(named(newID, "a-1", "always", oldID)),
+		named(second, "a-2", "no", ""), named(secondNew, "a-2.composure-new", "always", second),
+	}
+	var got []string
+	for _, s := range engine.UndoOrder(all, []engine.Swapped{swapped("a-1", oldID, newID), swapped("a-2", second, secondNew)}) {
+		got = append(got, s.Name())
+	}
+	if want := []string{"a-2", "a-1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestSettleLeavesWhatCanBeUndone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, swapped := scenarios()["StopFirst"].swapped(t)
