@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,6 +147,15 @@ func (c cut) unfinished() []engine.Swapped {
 		}
 	}
 	return swaps
+}
+
+// moved are the containers that an earlier undo has made again, by the ids of those that are gone.
+func (c cut) moved() map[string]string {
+	moved := map[string]string{}
+	for _, shown := range c.swaps {
+		maps.Copy(moved, shown.Moved)
+	}
+	return moved
 }
 
 // handed are the containers that docker compose may have replaced and is to make again.

@@ -116,21 +116,14 @@ func (r *recoverer) close(c cut, failed bool) []string {
 	return nil
 }
 
-// undo puts containers and files back. What others hang on comes first: an old container can only join a namespace that is there.
+// undo puts containers and files back.
 func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []string) {
-	shaken, rebuilt := false, map[string]string{}
-	for _, swapped := range c.unfinished() {
-		swapped.Moved = rebuilt
-		line, err := r.undoSwap(ctx, &swapped)
-		shaken = shaken || swapped.Stopped
-		if swapped.Rebuilt != "" {
-			rebuilt[swapped.Old.ID] = swapped.Rebuilt
-		}
-		if err != nil {
-			problems = append(problems, r.redactor.String(notUndone(swapped.Old, err)))
-		} else if line != "" {
-			restored = append(restored, line)
-		}
+	down := r.takenDown(c)
+	rebuilt, shaken := c.moved(), false
+	if down {
+		restored = append(restored, "the project was taken down since; left as it is")
+	} else {
+		restored, problems, shaken = r.undoSwaps(ctx, c, rebuilt)
 	}
 	if c.record == nil {
 		return restored, problems
@@ -139,7 +132,7 @@ func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []strin
 		done, failed := r.undoFiles(*c.record)
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}
-	if list := c.handed(); len(list) > 0 {
+	if list := c.handed(); len(list) > 0 && !down {
 		shaken = true
 		done, failed := r.takeBack(ctx, list, rebuilt)
 		restored, problems = append(restored, done...), append(problems, failed...)
@@ -148,6 +141,34 @@ func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []strin
 		problems = append(problems, r.restart(ctx, *c.record)...)
 	}
 	return restored, problems
+}
+
+// takenDown reports whether the transaction has touched containers and the project has none any more: one service alone is not what
+// whoever removed them all wants back.
+func (r *recoverer) takenDown(c cut) bool {
+	snap := r.proposal.Snapshot
+	if r.src.Reader == nil || c.record == nil || slices.ContainsFunc(snap.All, func(c engine.Container) bool { return c.Label(engine.LabelProject) == snap.Name }) {
+		return false
+	}
+	return slices.ContainsFunc(c.record.Containers, func(recorded state.Container) bool { return recorded.Stopping })
+}
+
+// undoSwaps goes in the order that [engine.UndoOrder] says. rebuilt is told which container is in the place of another.
+func (r *recoverer) undoSwaps(ctx context.Context, c cut, rebuilt map[string]string) (restored, problems []string, shaken bool) {
+	for _, swapped := range engine.UndoOrder(r.proposal.Snapshot.All, c.unfinished()) {
+		swapped.Moved = rebuilt
+		line, err := r.undoSwap(ctx, &swapped)
+		shaken = shaken || swapped.Stopped
+		if swapped.Rebuilt != "" {
+			rebuilt[swapped.Old.ID] = swapped.Rebuilt
+		}
+		if err != nil {
+			problems = append(problems, r.redactor.String(r.notUndone(ctx, swapped.Old, err)))
+		} else if line != "" {
+			restored = append(restored, line)
+		}
+	}
+	return restored, problems, shaken
 }
 
 // takeBack has docker compose make again what it has replaced. A container that it makes of the files as they are now, and that is
@@ -170,11 +191,57 @@ func (r *recoverer) takeBack(ctx context.Context, list []handed, rebuilt map[str
 }
 
 func (r *recoverer) undoSwap(ctx context.Context, swapped *engine.Swapped) (string, error) {
-	if err := undo(ctx, &r.swapper, swapped); err != nil || !swapped.Touched {
+	err := undo(ctx, &r.swapper, swapped)
+	if r.leftToAnother(ctx, *swapped, err) {
+		return fmt.Sprintf("%s: container %s is gone; somebody else's container has its name now, it is left as it is",
+			swapped.Name(), engine.ShortID(swapped.Old.ID)), nil
+	}
+	if err != nil || !swapped.Touched {
 		return "", err
 	}
 	line, err := asBeforeContainer(ctx, r.src.Reader, swapped.Old, swapped.Rebuilt)
 	return swapped.Name() + ": " + line, err
+}
+
+// leftToAnother reports whether an undo has failed for no other reason than that somebody has removed the old container and runs
+// another one under its name. No further try would change that.
+func (r *recoverer) leftToAnother(ctx context.Context, swapped engine.Swapped, undoErr error) bool {
+	holder, taken := takenFor(undoErr)
+	if !taken || !r.runs(ctx, holder) {
+		return false
+	}
+	_, newErr := look(ctx, r.src.Reader, swapped.NewID)
+	return swapped.NewID == "" || errors.Is(newErr, engine.ErrNotFound)
+}
+
+func (r *recoverer) runs(ctx context.Context, id string) bool {
+	c, err := look(ctx, r.src.Reader, id)
+	return err == nil && c.Running()
+}
+
+// takenFor is the container that has the name of one that is gone.
+func takenFor(err error) (holder string, taken bool) {
+	failed, is := errors.AsType[*engine.TakenError](err)
+	if !is || !errors.Is(failed.Err, engine.ErrNotFound) {
+		return "", false
+	}
+	return failed.Holder, true
+}
+
+// notUndone says what a person has to do for a container that could not be put back. Of one that is gone nothing can be put back by
+// hand: once something else runs in its place, the next run leaves that and is done. The text may hold secrets of the error.
+func (r *recoverer) notUndone(ctx context.Context, old engine.Container, err error) string {
+	name, id := old.CleanName(), engine.ShortID(old.ID)
+	if holder, taken := takenFor(err); taken && !r.runs(ctx, holder) {
+		return fmt.Sprintf("container %s (%s) is gone, and its name belongs to container %s, which does not run; start that one if it is to stay, else remove it, and apply again:\n  docker rm %s",
+			name, id, engine.ShortID(holder), engine.ShortID(holder))
+	}
+	if _, gone := look(ctx, r.src.Reader, old.ID); errors.Is(gone, engine.ErrNotFound) {
+		service := old.Label(engine.LabelService)
+		return fmt.Sprintf("container %s (%s) is gone, somebody removed it, and it could not be made again: %v; what runs of %s was left alone; bring it to what the files say, and apply again:\n  docker compose up -d %s",
+			name, id, err, service, service)
+	}
+	return notUndone(old, err)
 }
 
 // restart starts what depends on the containers that were put back: it may have been cut off between stop and start.

@@ -133,7 +133,7 @@ func (w *world) settle(patience time.Duration) (story []string) {
 	for range rounds {
 		p := w.process(enginetest.NewFaults())
 		p.faults.Watch = w.look
-		w.begin(patience, 2)
+		w.begin(patience, 1)
 		applied, err := p.apply(w.t.Context())
 		last = applied
 		story = append(story, fmt.Sprintf("then: %q, %v, %s", applied.Result, err, applied.Failure))
