@@ -95,6 +95,9 @@ func patchedFolders(p plan.Plan, roots []string) ([]string, error) {
 	for _, step := range p.Of(plan.VerbRecover) {
 		for _, path := range step.Recover.Locked {
 			folder, err := files.Folder(path, nil)
+			if files.Gone(err) {
+				continue // nobody can write there
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -91,7 +91,7 @@ func (r *recoverer) one(ctx context.Context, step plan.Step) (restored, problems
 	}
 	for _, image := range c.record.Files {
 		if err := files.Sweep(image.Path, image.Before, image.After); err != nil {
-			problems = append(problems, err.Error())
+			problems = append(problems, r.redactor.String(err.Error()))
 		}
 	}
 	if open(*c.record) || len(c.swaps)+len(problems) > 0 {
@@ -111,7 +111,7 @@ func (r *recoverer) close(c cut, failed bool) []string {
 		record.Outcome = state.OutcomeRecoveredFinished
 	}
 	if err := r.src.Journal.Save(record); err != nil {
-		return []string{err.Error()}
+		return []string{r.redactor.String(err.Error())}
 	}
 	return nil
 }
@@ -262,7 +262,7 @@ func (r *recoverer) restart(ctx context.Context, record state.Record) []string {
 	return problems
 }
 
-// undoFiles restores what is as the transaction wrote it. What somebody has edited since is theirs.
+// undoFiles restores what is as the transaction wrote it. What somebody has edited or removed since is theirs.
 func (r *recoverer) undoFiles(record state.Record) (restored, problems []string) {
 	for _, image := range record.Files {
 		err := r.files().Restore([]files.Before{{
@@ -275,8 +275,10 @@ func (r *recoverer) undoFiles(record state.Record) (restored, problems []string)
 			restored = append(restored, image.Path+": as before, byte for byte")
 		case edited:
 			restored = append(restored, image.Path+": somebody has edited it since, it is left as it is; what it held is recorded in "+r.src.Journal.Path(record))
+		case files.Gone(err):
+			restored = append(restored, image.Path+": is gone, it is left so; what it held is recorded in "+r.src.Journal.Path(record))
 		default:
-			problems = append(problems, err.Error())
+			problems = append(problems, r.redactor.String(err.Error()))
 		}
 	}
 	return restored, problems

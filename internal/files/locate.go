@@ -10,6 +10,9 @@ import (
 
 var errDangling = errors.New("it is a symbolic link that leads nowhere")
 
+// Gone reports whether an error says that there is no such file, or no folder in which it could be.
+func Gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDangling) }
+
 func resolve(path string) (string, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {

@@ -11,9 +11,13 @@ import (
 )
 
 // Sweep removes what a killed process may have left of its writes of a file: the temporary files beside it. Only those go whose
-// content is one of contents or the beginning of one; anything else of that name is somebody's own.
+// content is one of contents or the beginning of one; anything else of that name is somebody's own. Where the folder is gone there
+// are none.
 func Sweep(path string, contents ...[]byte) error {
 	target, _, err := locate(path)
+	if Gone(err) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("sweep beside file %q: %w", path, err)
 	}

@@ -56,3 +56,15 @@ func TestSweep(t *testing.T) {
 		t.Error("a temporary file is left")
 	}
 }
+
+func TestSweepWhereNothingIsLeft(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(dir, "nothing"), filepath.Join(dir, "dangling")); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "gone", "compose.yaml"), filepath.Join(dir, "compose.yaml"), filepath.Join(dir, "dangling")} {
+		if err := Sweep(path, []byte("x")); err != nil {
+			t.Errorf("%s: %v: there is nothing beside it to be swept", path, err)
+		}
+	}
+}
