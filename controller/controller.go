@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/go-logr/logr"
 
@@ -137,10 +136,4 @@ func judge(p reconcile.Proposal) report.Result {
 		return report.ResultDifferences
 	}
 	return report.ResultCompliant
-}
-
-// alive reports whether a process of this machine exists, be it another user's.
-func alive(pid int) bool {
-	err := syscall.Kill(pid, 0)
-	return err == nil || errors.Is(err, syscall.EPERM)
 }

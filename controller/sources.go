@@ -66,7 +66,7 @@ func (c Config) here(src reconcile.Source) (reconcile.Source, error) {
 	if err != nil {
 		return src, fmt.Errorf("read the host's name: %w", err)
 	}
-	src.Host, src.Alive, src.Journal = host, alive, journal{state.Store{Dir: c.StateDir}}
+	src.Host, src.Alive, src.Born, src.Journal = host, alive, born, journal{state.Store{Dir: c.StateDir}}
 	return src, nil
 }
 

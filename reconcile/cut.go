@@ -27,6 +27,9 @@ type cut struct {
 	swaps []engine.Swapped
 	// finish says that its checks had passed; what is left is to remove the old containers.
 	finish bool
+	// overtaken is a later transaction that was committed over the same files or containers: what that has verified is not undone for
+	// one that nobody had known to be dead.
+	overtaken string
 }
 
 // observeCuts finds what earlier runs have left. Records that cannot be read are told, and keep nothing from being done.
@@ -53,9 +56,9 @@ func (s *Snapshot) observeCuts(src Source, own []engine.Container) {
 	}
 	for _, record := range records {
 		_, seen := found[record.Transaction]
-		if seen || open(record) && !underWay(src, record) && s.concerns(record) {
+		if seen || open(record) && !s.underWay(src, record) && s.concerns(record) {
 			c := at(record.Transaction)
-			c.record, c.finish = &record, record.Phase == state.PhaseCommitting
+			c.record, c.finish, c.overtaken = &record, record.Phase == state.PhaseCommitting, overtaken(record, records)
 		}
 	}
 	if src.Transaction != "" {
@@ -80,26 +83,69 @@ func (s *Snapshot) concerns(record state.Record) bool {
 	return len(record.Containers) == 0 || s.Engine.Host == "" || record.Engine == "" || record.Engine == s.Engine.Host
 }
 
-// underWay reports whether the process of a transaction runs. This one has none but the transaction that asks.
-func underWay(src Source, record state.Record) bool {
-	return record.Transaction == src.Transaction || record.Host == src.Host && record.PID != os.Getpid() && src.Alive(record.PID)
+// underWay reports whether the process of a transaction runs. This one has none but the transaction that asks. A process with the id
+// of a dead one may be another: it was born at another time, or does not hold the lock that whoever is at work on the engine holds.
+func (s *Snapshot) underWay(src Source, record state.Record) bool {
+	switch born := src.born(record.PID); {
+	case record.Transaction == src.Transaction:
+		return true
+	case record.Host != src.Host || record.PID == os.Getpid() || !src.Alive(record.PID):
+		return false
+	case record.Process != "" && born != "" && record.Process != born:
+		return false
+	}
+	return record.Engine == "" || record.Engine != s.Engine.Host || slices.ContainsFunc(s.All, func(c engine.Container) bool {
+		return c.Label(engine.LabelRole) == engine.RoleLock && c.Label(engine.LabelTransaction) == record.Transaction
+	})
 }
+
+func (s Source) born(pid int) string {
+	if s.Born == nil {
+		return ""
+	}
+	return s.Born(pid)
+}
+
+// overtaken is the last transaction that was begun after an open one and committed, and has changed a file or a container of it.
+func overtaken(record state.Record, records []state.Record) string {
+	if !open(record) {
+		return ""
+	}
+	for _, later := range slices.Backward(records) {
+		if later.Committed() && later.Began.After(record.Began) && overlap(record, later) {
+			return later.Transaction
+		}
+	}
+	return ""
+}
+
+func overlap(a, b state.Record) bool {
+	return slices.ContainsFunc(a.Files, func(f state.FileImage) bool {
+		return slices.ContainsFunc(b.Files, func(g state.FileImage) bool { return f.Path == g.Path })
+	}) || slices.ContainsFunc(a.Containers, func(c state.Container) bool {
+		return slices.ContainsFunc(b.Containers, func(d state.Container) bool { return c.Name == d.Name })
+	})
+}
+
+// pending reports whether the record says what is to be put in order. A closed one, or one that was overtaken, only explains what the
+// engine still shows.
+func (c cut) pending() bool { return c.record != nil && open(*c.record) && c.overtaken == "" }
 
 // needsEngine reports whether the transaction has swapped, or may have.
 func (c cut) needsEngine() bool {
-	return len(c.swaps) > 0 || c.record != nil && len(c.record.Containers) > 0
+	return len(c.swaps) > 0 || c.pending() && len(c.record.Containers) > 0
 }
 
 // recovery is the step that puts a transaction in order.
 func (s *Snapshot) recovery(c cut) plan.Recover {
-	r := plan.Recover{Transaction: c.id, Finish: c.finish}
+	r := plan.Recover{Transaction: c.id, Finish: c.finish, Overtaken: c.overtaken}
 	for _, swapped := range c.unfinished() {
 		r.Containers = append(r.Containers, swapped.Name())
 	}
 	for _, h := range c.handed() {
 		r.Containers = append(r.Containers, h.old.CleanName())
 	}
-	if c.record == nil || !open(*c.record) {
+	if !c.pending() {
 		r.Locked = s.abandonedLocks()
 		return r
 	}
@@ -125,8 +171,7 @@ func (s *Snapshot) abandonedLocks() []string {
 	return locks
 }
 
-// unfinished are the swaps to be undone or finished: those of the record, which knows best, else those that the engine shows. A
-// closed record only explains what the engine still shows.
+// unfinished are the swaps to be undone or finished: those of the record, which knows best, else those that the engine shows.
 func (c cut) unfinished() []engine.Swapped {
 	if c.record == nil {
 		return c.swaps
@@ -137,7 +182,7 @@ func (c cut) unfinished() []engine.Swapped {
 	var swaps []engine.Swapped
 	for _, recorded := range c.record.Containers {
 		swapped, err := revive(*c.record, recorded)
-		if err == nil && !recorded.Handed && (open(*c.record) || shows(c.swaps, recorded.ID)) {
+		if err == nil && !recorded.Handed && (c.pending() || shows(c.swaps, recorded.ID)) {
 			swaps = append(swaps, swapped)
 		}
 	}
@@ -160,7 +205,7 @@ func (c cut) moved() map[string]string {
 
 // handed are the containers that docker compose may have replaced and is to make again.
 func (c cut) handed() []handed {
-	if c.record == nil || c.finish || !open(*c.record) {
+	if c.finish || !c.pending() {
 		return nil
 	}
 	var list []handed

@@ -44,6 +44,8 @@ type Source struct {
 	// that was cut off.
 	Host  string
 	Alive func(pid int) bool
+	// Born tells the process that has an id from others that have had it; empty where that is not known. Nil: nowhere.
+	Born func(pid int) string
 	// Journal keeps the records of transactions.
 	Journal Journal
 	// Transaction is the one that observes; it is not held up by itself.

@@ -21,7 +21,7 @@ func (t *transaction) begin() error {
 		return fmt.Errorf("encode the plan: %w", err)
 	}
 	t.record = state.Record{
-		Transaction: t.id, Project: t.proposal.Plan.Project, Host: t.src.Host, PID: os.Getpid(), Engine: t.proposal.Snapshot.Engine.Host, Began: time.Now().UTC(), Plan: planned,
+		Transaction: t.id, Project: t.proposal.Plan.Project, Host: t.src.Host, PID: os.Getpid(), Process: t.src.born(os.Getpid()), Engine: t.proposal.Snapshot.Engine.Host, Began: time.Now().UTC(), Plan: planned,
 		Phase: state.PhasePrepared, Undoes: t.proposal.undoes,
 	}
 	for _, step := range t.proposal.Plan.Of(plan.VerbPatch) {

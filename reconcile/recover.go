@@ -23,7 +23,7 @@ func withoutLocks(p plan.Plan) (rest plan.Plan, unlocked []plan.Outcome) {
 	rest = p
 	rest.Steps = []plan.Step{}
 	for _, step := range p.Steps {
-		if r := step.Recover; r != nil && len(r.Files)+len(r.Containers) == 0 {
+		if r := step.Recover; r != nil && r.Overtaken == "" && len(r.Files)+len(r.Containers) == 0 {
 			unlocked = append(unlocked, plan.Outcome{Step: step.ID, Result: plan.ResultDone})
 			continue
 		}
@@ -83,6 +83,9 @@ func (r *recoverer) one(ctx context.Context, step plan.Step) (restored, problems
 		put = r.finish
 	}
 	restored, problems = put(ctx, c)
+	if c.overtaken != "" {
+		restored = append(restored, step.Object+" "+step.Cause)
+	}
 	if c.record == nil {
 		if len(c.swaps) > 0 && !c.finish {
 			restored = append(restored, "its record is not kept in this state folder: files that it patched, if any, are as patched")
@@ -107,7 +110,10 @@ func (r *recoverer) close(c cut, failed bool) []string {
 	}
 	record, ended := *c.record, time.Now().UTC()
 	record.Ended, record.Outcome = &ended, state.OutcomeRecoveredUndone
-	if c.finish {
+	switch {
+	case c.overtaken != "":
+		record.Outcome = state.OutcomeOvertaken
+	case c.finish:
 		record.Outcome = state.OutcomeRecoveredFinished
 	}
 	if err := r.src.Journal.Save(record); err != nil {
@@ -128,7 +134,7 @@ func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []strin
 	if c.record == nil {
 		return restored, problems
 	}
-	if open(*c.record) { // else it has put its files in order itself
+	if c.pending() { // else it has put its files in order itself
 		done, failed := r.undoFiles(*c.record)
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}

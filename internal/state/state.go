@@ -29,6 +29,7 @@ const (
 	OutcomeLeftover          Outcome = "committed, old containers left"
 	OutcomeRecoveredUndone   Outcome = "rolled back after a crash"
 	OutcomeRecoveredFinished Outcome = "committed after a crash"
+	OutcomeOvertaken         Outcome = "cut off, left to a later transaction"
 )
 
 // Phase is how far an open transaction has come. Empty, as in the records of older releases, means PhasePrepared.
@@ -45,9 +46,10 @@ type Record struct {
 	Transaction string          `json:"transaction"`
 	Project     string          `json:"project"`
 	Host        string          `json:"host"`
-	PID         int             `json:"pid,omitempty"`    // of the process on Host; 0: unknown
-	Engine      string          `json:"engine,omitempty"` // the address of the engine that the containers are on
-	Undoes      string          `json:"undoes,omitempty"` // the transaction that this one takes back
+	PID         int             `json:"pid,omitempty"`     // of the process on Host; 0: unknown
+	Process     string          `json:"process,omitempty"` // tells it from another one with its PID; empty: unknown, as in older records
+	Engine      string          `json:"engine,omitempty"`  // the address of the engine that the containers are on
+	Undoes      string          `json:"undoes,omitempty"`  // the transaction that this one takes back
 	Began       time.Time       `json:"began"`
 	Ended       *time.Time      `json:"ended,omitempty"`
 	Phase       Phase           `json:"phase,omitempty"`
@@ -65,7 +67,7 @@ func (r Record) Committed() bool {
 	switch r.Outcome {
 	case OutcomeCommitted, OutcomeLeftover, OutcomeRecoveredFinished:
 		return true
-	case OutcomeRolledBack, OutcomeRollbackFailed, OutcomeRecoveredUndone:
+	case OutcomeRolledBack, OutcomeRollbackFailed, OutcomeRecoveredUndone, OutcomeOvertaken:
 	}
 	return false
 }

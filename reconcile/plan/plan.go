@@ -62,6 +62,8 @@ type Recover struct {
 	Transaction string `json:"transaction"`
 	// Finish says that its checks had passed, so that only its end is missing; else all of it is undone.
 	Finish bool `json:"finish"`
+	// Overtaken is a later transaction that has changed the same: then nothing is undone.
+	Overtaken string `json:"overtaken,omitempty"`
 	// Files and Containers are those that may not be as they were, by name.
 	Files      []string `json:"files,omitempty"`
 	Containers []string `json:"containers,omitempty"`

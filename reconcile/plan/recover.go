@@ -20,6 +20,8 @@ func recoverSteps(in Input) []Step {
 
 func recoverCause(r Recover) string {
 	switch {
+	case r.Overtaken != "":
+		return "was cut off, and transaction " + r.Overtaken + " has changed the same since; nothing of it is undone"
 	case len(r.Files)+len(r.Containers) == 0:
 		return "was cut off; only its lock is left, which is removed"
 	case r.Finish:

@@ -1,0 +1,127 @@
+package reconcile
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/internal/state"
+)
+
+// patching is the record of a run with --files-only that died after it had patched the file.
+func (w *world) patching(id string) state.Record {
+	w.t.Helper()
+	w.write(patchedFile)
+	record := state.Record{
+		Transaction: id, Project: "shop", Host: "here", PID: 4711, Process: "boot/1", Began: time.Now().UTC().Add(-time.Hour), Phase: state.PhasePrepared,
+		Plan: []byte("{}"),
+		Files: []state.FileImage{{
+			Path: w.source.Compose.Files[0], Before: []byte(composeFile), DigestBefore: files.Digest([]byte(composeFile)),
+			After: []byte(patchedFile), DigestAfter: files.Digest([]byte(patchedFile)),
+		}},
+	}
+	w.save(record)
+	return record
+}
+
+func (w *world) save(record state.Record) {
+	w.t.Helper()
+	if err := w.source.Journal.Save(record); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A process id says little: the next boot, or the same one later, gives it to another process.
+func TestAnotherProcessWithThePIDIsNotTheDeadOne(t *testing.T) {
+	tests := map[string]struct {
+		reason        string
+		recorded, now string
+		wantDead      bool
+	}{
+		"Same":     {"it still runs", "boot/1", "boot/1", false},
+		"Reused":   {"another one has its id", "boot/1", "boot/2", true},
+		"OldWorld": {"an older release did not note it", "", "boot/2", false},
+		"Unknown":  {"this system does not tell", "boot/1", "", false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, syncPolicy)
+				record := w.patching("t0")
+				record.Process = tc.recorded
+				w.save(record)
+				w.source.Born = func(int) string { return tc.now }
+				if dead := Recovers(w.propose().Plan); dead != tc.wantDead {
+					t.Errorf("%s: dead = %v", tc.reason, dead)
+				}
+			})
+		})
+	}
+}
+
+// Who is at work on containers holds the project's lock. When nobody does, a process that has the id is another one.
+func TestWithoutItsLockATransactionIsDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		before := w.containers()
+		w.die(1, true)
+		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		w.reborn()
+		for _, name := range []string{"composure-lock-shop", "shop-app-1.composure-new"} {
+			if err := w.engine.Remove(t.Context(), w.inspect(name).ID, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		record := w.recorded()
+		record.PID = 4711 // not this test's
+		w.save(record)
+		w.source.Alive = func(int) bool { return true }
+		w.settled("as before, byte for byte")
+		w.wantContainers(before, "nothing was done to them")
+	})
+}
+
+// What a later transaction has verified is not undone for an earlier one that nobody had known to be dead.
+func TestOvertakenTransactionIsClosedAndNotUndone(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		later  state.Record
+		want   state.Outcome
+	}{
+		"SameFile":      {"its file was changed since", state.Record{Outcome: state.OutcomeCommitted, Files: []state.FileImage{{Path: "FILE"}}}, state.OutcomeOvertaken},
+		"SameContainer": {"its container was replaced since", state.Record{Outcome: state.OutcomeLeftover, Containers: []state.Container{{Name: "shop-app-1", Inspect: []byte("{}")}}}, state.OutcomeOvertaken},
+		"Others":        {"something else was changed since", state.Record{Outcome: state.OutcomeCommitted, Files: []state.FileImage{{Path: "/other"}}}, state.OutcomeRecoveredUndone},
+		"RolledBack":    {"what came after is undone itself", state.Record{Outcome: state.OutcomeRolledBack, Files: []state.FileImage{{Path: "FILE"}}}, state.OutcomeRecoveredUndone},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, syncPolicy)
+				record := w.patching("t1")
+				record.Containers = []state.Container{{ID: "gone", Name: "shop-app-1", Inspect: []byte("{}")}}
+				w.save(record)
+				later, ended := tc.later, time.Now().UTC()
+				later.Transaction, later.Project, later.Began, later.Ended, later.Plan = "t2", "shop", ended, &ended, []byte("{}")
+				for i := range later.Files {
+					if later.Files[i].Path == "FILE" {
+						later.Files[i].Path = w.source.Compose.Files[0]
+					}
+				}
+				w.save(later)
+				w.reborn()
+				want, line := composeFile, "as before, byte for byte"
+				if tc.want == state.OutcomeOvertaken {
+					want, line = patchedFile, "transaction t2 has changed the same since; nothing of it is undone"
+				}
+				w.settled(line)
+				if w.file() != want {
+					t.Errorf("%s: the file is\n%s", tc.reason, w.file())
+				}
+				if got := w.recorded().Outcome; got != tc.want {
+					t.Errorf("%s: outcome = %q", tc.reason, got)
+				}
+			})
+		})
+	}
+}
