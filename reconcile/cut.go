@@ -106,9 +106,9 @@ func (s Source) born(pid int) string {
 	return s.Born(pid)
 }
 
-// overtaken is the last transaction that was begun after an open one and committed, and has changed a file or a container of it.
+// overtaken is the last transaction that was begun after an unfinished one and committed, and has changed a file or a container of it.
 func overtaken(record state.Record, records []state.Record) string {
-	if !open(record) {
+	if !unfinished(record) {
 		return ""
 	}
 	for _, later := range slices.Backward(records) {
@@ -126,6 +126,15 @@ func overlap(a, b state.Record) bool {
 		return slices.ContainsFunc(b.Containers, func(d state.Container) bool { return c.Name == d.Name })
 	})
 }
+
+// unfinished holds for a record that does not end with all files as before, or all as they were to be: one that is open, or whose
+// rollback has failed.
+func unfinished(record state.Record) bool {
+	return open(record) || record.Outcome == state.OutcomeRollbackFailed
+}
+
+// hasFiles reports whether the files of the record are to be put in order, too.
+func (c cut) hasFiles() bool { return c.record != nil && unfinished(*c.record) && c.overtaken == "" }
 
 // pending reports whether the record says what is to be put in order. A closed one, or one that was overtaken, only explains what the
 // engine still shows.
@@ -145,7 +154,7 @@ func (s *Snapshot) recovery(c cut) plan.Recover {
 	for _, h := range c.handed() {
 		r.Containers = append(r.Containers, h.old.CleanName())
 	}
-	if !c.pending() {
+	if !c.hasFiles() {
 		r.Locked = s.abandonedLocks()
 		return r
 	}

@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/reconcile/plan"
 )
 
 // patching is the record of a run with --files-only that died after it had patched the file.
@@ -125,3 +127,48 @@ func TestOvertakenTransactionIsClosedAndNotUndone(t *testing.T) {
 		})
 	}
 }
+
+// A rollback that could not put a container back may not have come to the files either.
+func TestFilesOfAFailedRollbackAreRestoredWithItsContainers(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		since  string // what somebody has made of the file
+		want   string
+		told   string
+	}{
+		"AsWritten": {"it is as the transaction wrote it", patchedFile, composeFile, "compose.yaml: as before, byte for byte"},
+		"Edited":    {"it is somebody's by now", patchedFile + "# mine\n", patchedFile + "# mine\n", "somebody has edited it since"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, strings.ReplaceAll(syncPolicy, ":-updates", nobody))
+				before := w.containers()
+				beat := w.inspect("shop-beat-1")
+				w.executor.Writer = &faultyWriter{Writer: w.engine, fail: func(_ int, verb, id string) (bool, bool) {
+					return verb == "start" && id == beat.ID, false
+				}}
+				w.executor.Files = stuckFiles{}
+				if applied := w.apply(); applied.Result != ResultRollbackFailed {
+					t.Fatalf("result = %q: %s", applied.Result, w.told(applied))
+				}
+				since := strings.ReplaceAll(tc.since, ":-updates", nobody)
+				w.write(since)
+				w.reborn()
+				if locked := w.propose().Plan.Of(plan.VerbRecover)[0].Recover; len(locked.Files) != 1 || len(locked.Locked) != 1 {
+					t.Errorf("files %v, locked %v", locked.Files, locked.Locked)
+				}
+				w.settled(tc.told)
+				if want := strings.ReplaceAll(tc.want, ":-updates", nobody); w.file() != want {
+					t.Errorf("%s: the file is\n%s", tc.reason, w.file())
+				}
+				w.wantContainers(before, "the container is put back as well")
+			})
+		})
+	}
+}
+
+// stuckFiles cannot restore what they have written.
+type stuckFiles struct{ disk }
+
+func (stuckFiles) Restore([]files.Before) error { return errInjected }

@@ -130,9 +130,6 @@ func (t *transaction) stopping(swapped engine.Swapped) error {
 
 // decide notes that everything is verified. From here on the transaction can only be finished, also by another process.
 func (t *transaction) decide() *stepError {
-	if len(t.swapped)+len(t.proposal.Plan.Of(plan.VerbCompose)) == 0 {
-		return nil
-	}
 	t.record.Phase = state.PhaseCommitting
 	if err := t.src.Journal.Save(t.record); err != nil {
 		t.record.Phase = state.PhasePrepared

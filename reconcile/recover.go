@@ -134,7 +134,7 @@ func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []strin
 	if c.record == nil {
 		return restored, problems
 	}
-	if c.pending() { // else it has put its files in order itself
+	if c.hasFiles() { // else it has put them in order itself
 		done, failed := r.undoFiles(*c.record)
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}

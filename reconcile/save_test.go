@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -324,5 +325,48 @@ func TestCommitMessageCountsManyPolicies(t *testing.T) {
 	want := "composure: 2 policies\n\nPolicies:\n- " + long + "-a\n- " + long + "-b\n\ncompose.yaml:\n- app.A\n- app.B\n\nComposure-Transaction: t9\n"
 	if got := tr.message(); got != want {
 		t.Errorf("message = %q, want %q", got, want)
+	}
+}
+
+// dyingCommitter commits and dies before it can answer.
+type dyingCommitter struct {
+	Committer
+	dead *bool
+}
+
+func (d dyingCommitter) Commit(ctx context.Context, paths []string, message string) (string, error) {
+	*d.dead = true
+	_, err := d.Committer.Commit(ctx, paths, message)
+	return "", errors.Join(err, errDead)
+}
+
+// What git has is not taken from the files by the next run, with or without an engine.
+func TestCommitIsNotUndoneAfterACrash(t *testing.T) {
+	for name, filesOnly := range map[string]bool{"FilesOnly": true, "Apply": false} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWorld(t, syncPolicy)
+				w.repository()
+				if filesOnly {
+					w.source.Reader, w.executor.Writer, w.executor.Prober = nil, nil, nil
+				}
+				dead := false
+				w.executor.Committer = dyingCommitter{w.executor.Committer, &dead}
+				w.source.Journal = mortalJournal{w.source.Journal, &dead}
+				_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+				w.executor.Committer, w.source.Journal = git.Git{}, state.Store{Dir: w.stateDir}
+				w.source.Alive = func(int) bool { return false }
+				w.executor.NewID = func() string { return "t9" }
+				if applied := w.apply(); applied.Result != ResultRecovered || w.file() != patchedFile {
+					t.Errorf("result = %q, %s; the file is\n%s", applied.Result, w.told(applied), w.file())
+				}
+				if got := w.recorded().Outcome; got != state.OutcomeRecoveredFinished {
+					t.Errorf("outcome = %q", got)
+				}
+				if status := w.git("status", "--porcelain"); status != "" {
+					t.Errorf("git status: %s", status)
+				}
+			})
+		})
 	}
 }

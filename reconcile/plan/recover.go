@@ -20,10 +20,14 @@ func recoverSteps(in Input) []Step {
 
 func recoverCause(r Recover) string {
 	switch {
+	case r.Overtaken != "" && len(r.Containers) > 0:
+		return "was cut off, and transaction " + r.Overtaken + " has changed the same since; what is left of its containers is put in order, its files stay"
 	case r.Overtaken != "":
 		return "was cut off, and transaction " + r.Overtaken + " has changed the same since; nothing of it is undone"
 	case len(r.Files)+len(r.Containers) == 0:
 		return "was cut off; only its lock is left, which is removed"
+	case r.Finish && len(r.Containers) == 0:
+		return "was cut off after its checks had passed; it is finished, its files stay as it wrote them"
 	case r.Finish:
 		return "was cut off after its checks had passed; the old containers are removed"
 	default:
