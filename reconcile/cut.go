@@ -46,6 +46,7 @@ func (s *Snapshot) observeCuts(src Source, own []engine.Container) {
 		return found[id]
 	}
 	for _, swapped := range engine.Interrupted(own) {
+		swapped.Transaction = cmp.Or(swapped.Transaction, transactionOf(records, swapped.Old.ID))
 		c := at(swapped.Transaction)
 		swapped.Pace = usualPace()
 		c.swaps, c.finish = append(c.swaps, swapped), engine.Committed(own, swapped.Transaction)
@@ -68,6 +69,16 @@ func (s *Snapshot) observeCuts(src Source, own []engine.Container) {
 		s.cuts = append(s.cuts, *c)
 	}
 	slices.SortFunc(s.cuts, func(a, b cut) int { return cmp.Compare(a.id, b.id) })
+}
+
+// transactionOf is the last transaction that was to replace a container: one whose replacement is gone does not tell.
+func transactionOf(records []state.Record, id string) string {
+	for _, record := range slices.Backward(records) {
+		if slices.ContainsFunc(record.Containers, func(c state.Container) bool { return c.ID == id }) {
+			return record.Transaction
+		}
+	}
+	return ""
 }
 
 // usualPace is what a policy says that says nothing.

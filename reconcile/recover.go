@@ -39,6 +39,8 @@ type recoverer struct {
 	proposal Proposal
 	swapper  engine.Swapper
 	redactor *redact.Redactor
+	// kept is set when an old container runs on although its transaction is finished.
+	kept bool
 }
 
 // recover carries out the recover steps, which the locks make this process's alone. Each is carried through, Ctrl-C or not.
@@ -78,6 +80,7 @@ func (r *recoverer) one(ctx context.Context, step plan.Step) (restored, problems
 		return nil, []string{"it is not in the snapshot"}
 	}
 	c := r.proposal.Snapshot.cuts[i]
+	r.kept = false
 	put := r.undo
 	if c.finish {
 		put = r.finish
@@ -113,6 +116,8 @@ func (r *recoverer) close(c cut, failed bool) []string {
 	switch {
 	case c.overtaken != "":
 		record.Outcome = state.OutcomeOvertaken
+	case c.finish && r.kept:
+		record.Outcome = state.OutcomeLeftover
 	case c.finish:
 		record.Outcome = state.OutcomeRecoveredFinished
 	}
@@ -205,7 +210,7 @@ func (r *recoverer) undoSwap(ctx context.Context, swapped *engine.Swapped) (stri
 	if err != nil || !swapped.Touched {
 		return "", err
 	}
-	line, err := asBeforeContainer(ctx, r.src.Reader, swapped.Old, swapped.Rebuilt)
+	line, err := asBeforeContainer(ctx, r.src.Reader, swapped.Old, swapped.Rebuilt, swapped.Pace.OneShot)
 	return swapped.Name() + ": " + line, err
 }
 
@@ -293,30 +298,40 @@ func (r *recoverer) undoFiles(record state.Record) (restored, problems []string)
 // finish removes the old containers that are left.
 func (r *recoverer) finish(ctx context.Context, c cut) (restored, problems []string) {
 	for _, swapped := range c.unfinished() {
-		err := r.finishSwap(ctx, &swapped)
+		line, err := r.finishSwap(ctx, &swapped)
 		if err == nil {
-			restored = append(restored, fmt.Sprintf("%s: the old container %s is removed", swapped.Name(), engine.ShortID(swapped.Old.ID)))
+			restored = append(restored, swapped.Name()+": "+line)
 			continue
 		}
-		problems = append(problems, r.redactor.String(fmt.Sprintf("container %s: %v; if the new one is to stay: docker rm %s; if the old one is:\n  %s",
-			swapped.Name(), err, engine.ShortID(swapped.Old.ID), strings.Join(engine.RecoveryCommands(swapped.Old), "\n  "))))
+		problems = append(problems, r.redactor.String(r.notFinished(ctx, swapped, err)))
 	}
 	return restored, problems
 }
 
-// finishSwap keeps the old container when it is the only one there is.
-func (r *recoverer) finishSwap(ctx context.Context, swapped *engine.Swapped) error {
+// finishSwap keeps the old container when it is the only one there is, and says how it is.
+func (r *recoverer) finishSwap(ctx context.Context, swapped *engine.Swapped) (string, error) {
+	id := engine.ShortID(swapped.Old.ID)
 	_, err := look(ctx, r.src.Reader, swapped.Old.ID)
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-		return r.swapper.Settle(ctx, *swapped)
+		return fmt.Sprintf("the old container %s was gone already", id), r.swapper.Settle(ctx, *swapped)
 	case err != nil:
-		return err
+		return "", err
 	}
 	if _, err := look(ctx, r.src.Reader, swapped.NewID); errors.Is(err, engine.ErrNotFound) {
-		return r.swapper.Undo(ctx, swapped)
+		r.kept = true
+		return fmt.Sprintf("somebody removed the new container %s, so that the old one %s runs again", engine.ShortID(swapped.NewID), id), r.swapper.Undo(ctx, swapped)
 	}
-	return r.swapper.Commit(ctx, *swapped)
+	return fmt.Sprintf("the old container %s is removed", id), r.swapper.Commit(ctx, *swapped)
+}
+
+// notFinished says what a person has to do. The text may hold secrets of the error.
+func (r *recoverer) notFinished(ctx context.Context, swapped engine.Swapped, err error) string {
+	if _, taken := takenFor(err); taken {
+		return r.notUndone(ctx, swapped.Old, err)
+	}
+	return fmt.Sprintf("container %s: %v; if the new one is to stay: docker rm %s; if the old one is:\n  %s",
+		swapped.Name(), err, engine.ShortID(swapped.Old.ID), strings.Join(engine.RecoveryCommands(swapped.Old), "\n  "))
 }
 
 func recordedPace(p state.Pace) engine.Pace {

@@ -55,7 +55,7 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 			continue
 		}
 		// The swap that failed has undone itself; that, too, is looked at.
-		line, err := asBeforeContainer(ctx, t.src.Reader, old, t.rebuilt[old.ID])
+		line, err := asBeforeContainer(ctx, t.src.Reader, old, t.rebuilt[old.ID], step.Swap.Pace.OneShot)
 		if err == nil {
 			restored = append(restored, step.Object+": "+line)
 			continue
@@ -102,18 +102,21 @@ func (t *transaction) restartAgain(ctx context.Context) (restored, problems []st
 }
 
 // asBeforeContainer looks whether a container is as it was before its swap, or what was made in its place when somebody had removed
-// it, and says how that is.
-func asBeforeContainer(ctx context.Context, reader engine.Reader, old engine.Container, rebuilt string) (string, error) {
+// it, and says how that is. A one-shot that was started again may have come to its end.
+func asBeforeContainer(ctx context.Context, reader engine.Reader, old engine.Container, rebuilt string, oneShot bool) (string, error) {
 	now, err := look(ctx, reader, cmp.Or(rebuilt, old.ID))
+	ended := oneShot && engine.Succeeded(now)
 	switch {
 	case err != nil:
 		return "", err
-	case !now.Running() && old.RestartCount == 0:
+	case !now.Running() && !ended && old.RestartCount == 0:
 		return "", fmt.Errorf("it is %s", now.State.Status)
 	case now.CleanName() != old.CleanName():
 		return "", fmt.Errorf("its name is %s", now.CleanName())
 	case rebuilt != "":
 		return fmt.Sprintf("somebody removed container %s; %s, which equals it, runs in its place", engine.ShortID(old.ID), engine.ShortID(rebuilt)), nil
+	case ended:
+		return fmt.Sprintf("container %s ran again, and has ended with exit code 0", engine.ShortID(old.ID)), nil
 	}
 	return fmt.Sprintf("container %s runs again", engine.ShortID(old.ID)), nil
 }
