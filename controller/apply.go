@@ -36,7 +36,7 @@ type ApplyOptions struct {
 }
 
 // Apply does what Diff plans, project after project, and verifies it or puts everything back. A canceled ctx ends it after the
-// project at hand has been put in order; the report then comes with ctx's error.
+// project at hand has been put in order; the report then comes with ctx's error, unless that project could not be.
 func Apply(ctx context.Context, c Config, o ApplyOptions) (report.Report, error) {
 	var opened Engine
 	var reader engine.Reader
@@ -70,7 +70,10 @@ func Apply(ctx context.Context, c Config, o ApplyOptions) (report.Report, error)
 			return applied, err
 		}
 		applied.Projects = append(applied.Projects, project)
-		if ctx.Err() != nil && project.Result != report.ResultRollbackFailed {
+		if ctx.Err() != nil && project.Result == report.ResultRollbackFailed {
+			return applied, nil // that a person is needed matters more than Ctrl-C
+		}
+		if ctx.Err() != nil {
 			return applied, ctx.Err()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/go-logr/logr"
+	"github.com/moby/moby/api/types/container"
 
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine/enginetest"
@@ -300,4 +301,43 @@ func TestEngineThatCannotBeOpenedIsAnError(t *testing.T) {
 	if _, err := apply(t, c, ApplyOptions{}); !errors.Is(err, broken) {
 		t.Errorf("apply: error = %v", err)
 	}
+}
+
+// brokenEngine starts no container anew, and has a person press Ctrl-C at the first stop.
+type brokenEngine struct {
+	*enginetest.Engine
+	interrupt func()
+}
+
+func (b brokenEngine) Stop(ctx context.Context, id string) error {
+	b.interrupt()
+	return b.Engine.Stop(ctx, id)
+}
+
+func (b brokenEngine) Start(ctx context.Context, id string) error {
+	c, err := b.Inspect(ctx, id)
+	if err == nil && c.State.Status == container.StateExited {
+		err = errors.New("no space left on device")
+	}
+	return errors.Join(err, b.Engine.Start(ctx, id))
+}
+
+func TestAllStopsAfterCtrlCAlsoWhenTheRollbackFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		c := h.config(h.project("blog"))
+		shop := h.project("shop")
+		policies := filepath.Join(t.TempDir(), "policy.yaml")
+		h.write(policies, policyNamed("sync"))
+		ctx, cancel := context.WithCancel(t.Context())
+		c.All, c.Policies, c.AllowRoots = true, []string{policies}, []string{c.Project.Directory, shop}
+		c.Open = func(context.Context) (Engine, error) { return brokenEngine{h.engine, cancel}, nil }
+		r, err := Apply(ctx, c, ApplyOptions{Progress: func(string) {}})
+		if err != nil || len(r.Projects) != 1 || r.Projects[0].Result != report.ResultRollbackFailed {
+			t.Errorf("error %v, want the report of the one project that needs a person: %+v", err, r.Projects)
+		}
+		if content, err := os.ReadFile(filepath.Join(shop, "compose.yaml")); err != nil || strings.Contains(string(content), "SYNC") {
+			t.Errorf("the other project was begun after Ctrl-C: %v\n%s", err, content)
+		}
+	})
 }
