@@ -30,18 +30,44 @@ type ProofError struct {
 	Differences []Difference
 }
 
-func (e *ProofError) Error() string {
-	shown := make([]string, 0, len(e.Differences))
-	for _, difference := range e.Differences {
+func (e *ProofError) Error() string { return "the replacement would differ in " + list(e.Differences) }
+
+// ChangedError is a container that somebody else has changed since it was observed; nothing was stopped.
+type ChangedError struct {
+	Name        string
+	Differences []Difference
+}
+
+func (e *ChangedError) Error() string {
+	const format = "somebody has changed container %q since it was looked at; run the command again to take that over: %s"
+	return fmt.Sprintf(format, e.Name, list(e.Differences))
+}
+
+func list(differences []Difference) string {
+	shown := make([]string, 0, len(differences))
+	for _, difference := range differences {
 		shown = append(shown, difference.String())
 	}
-	return "the replacement would differ in " + strings.Join(shown, ", ")
+	return strings.Join(shown, ", ")
 }
 
 // Prove compares the created, not yet started replacement with its original, value by value over the whole of both inspect
 // answers, fields unknown to this program included. Nothing may differ but what [allowances] lists. An empty result is the proof.
 func Prove(old, replacement Container, r Replacement) []Difference {
 	return compared(&proof{old: old, new: replacement, replacement: r, allowances: allowances()})
+}
+
+// changedSince tells what was changed about a container since the replacement was proved to equal it. The replacement stands for
+// what it was then.
+func changedSince(now, replacement Container, r Replacement) []Difference {
+	restart := allowance{path: "Config/Labels/" + LabelRestart, cause: "the policy itself tells"}
+	differences := compared(&proof{
+		old: now, new: replacement, replacement: r, allowances: append([]allowance{restart}, allowances()...),
+	})
+	for i, d := range differences {
+		differences[i].Old, differences[i].New = d.New, d.Old
+	}
+	return differences
 }
 
 // compared gives the differences that the proof's allowances do not cover.
@@ -198,10 +224,14 @@ func showPath(path []string) string {
 	return strings.TrimPrefix(shown.String(), ".")
 }
 
-// showValue hides what may hold a secret: command lines altogether, other values by their key.
+// showValue hides what may hold a secret: command lines altogether, other values by their key. What a whole entry holds is too
+// much to read.
 func showValue(path []string, value any) string {
 	if value == nil {
 		return ""
+	}
+	if _, isMap := value.(map[string]any); isMap {
+		return "an entry"
 	}
 	encoded, err := json.Marshal(value)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 //
 // A canceled ctx ends the wait, but leaves no container stopped.
 func (s *Swapper) Restart(ctx context.Context, c Container, pace Pace) error {
-	if err := s.recheck(ctx, c, up); err != nil {
+	if _, err := s.recheck(ctx, c, up); err != nil {
 		return err
 	}
 	if err := s.stopAndStart(ctx, c); err != nil {

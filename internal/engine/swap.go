@@ -77,8 +77,9 @@ func (e *SwapError) Unwrap() error { return e.Err }
 type swap struct {
 	*Swapper
 	replacement Replacement
-	name        string // what the replacement is called until it has proved itself
-	source      string // id of the container that has the injected files
+	name        string    // what the replacement is called until it has proved itself
+	source      string    // id of the container that has the injected files
+	created     Container // the replacement as it was proved
 	swapped     Swapped
 }
 
@@ -141,32 +142,44 @@ func (s *swap) prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.created = created
 	if differences := Prove(s.swapped.Old, created, s.replacement); len(differences) > 0 {
 		return &ProofError{Differences: differences}
 	}
 	return nil
 }
 
-// recheck looks once more before the first stop: somebody else may have been at the container since it was observed. What it
-// lives in may have been stopped for the swap before: then it may have ended for that.
+// recheck looks once more before the first write: somebody else may have been at the container since it was observed, and what he
+// has changed would be lost. An undo judges by how it runs now; only what lives in a container that was stopped for the swap before
+// may have ended for that, and ran before as it was observed.
 func (s *swap) recheck(ctx context.Context) error {
 	orphaned := refersToAny(s.swapped.Old, s.replacement.References)
-	return s.Swapper.recheck(ctx, s.swapped.Old, func(now Container) bool { return up(now) || orphaned })
-}
-
-// recheck takes a container that keeps crashing for one that is there all the same.
-func (s *Swapper) recheck(ctx context.Context, old Container, fit func(Container) bool) error {
-	now, err := s.Reader.Inspect(ctx, old.ID)
+	now, err := s.Swapper.recheck(ctx, s.swapped.Old, func(now Container) bool { return up(now) || orphaned })
 	if err != nil {
 		return err
 	}
-	if now.Name != old.Name {
-		return fmt.Errorf("container %q is now called %q", old.CleanName(), now.CleanName())
+	if differences := changedSince(now, s.created, s.replacement); len(differences) > 0 {
+		return &ChangedError{Name: now.CleanName(), Differences: differences}
 	}
-	if now.State == nil || now.State.Paused || !fit(now) {
-		return fmt.Errorf("container %q is %s", old.CleanName(), condition(now))
+	if !orphaned {
+		s.swapped.Old = now
 	}
 	return nil
+}
+
+// recheck takes a container that keeps crashing for one that is there all the same, and returns it as it is now.
+func (s *Swapper) recheck(ctx context.Context, old Container, fit func(Container) bool) (Container, error) {
+	now, err := s.Reader.Inspect(ctx, old.ID)
+	if err != nil {
+		return Container{}, err
+	}
+	if now.Name != old.Name {
+		return Container{}, fmt.Errorf("container %q is now called %q", old.CleanName(), now.CleanName())
+	}
+	if now.State == nil || now.State.Paused || !fit(now) {
+		return Container{}, fmt.Errorf("container %q is %s", old.CleanName(), condition(now))
+	}
+	return now, nil
 }
 
 func (s *swap) record(context.Context) error {

@@ -172,6 +172,7 @@ func (v *otherView) Inspect(ctx context.Context, id string) (engine.Container, e
 }
 
 func TestSwapRechecksTheOldContainer(t *testing.T) {
+	const changed = `recheck: somebody has changed container "shop-web-1" since it was looked at; run the command again to take that over: `
 	cases := map[string]struct {
 		reason string
 		meddle func(context.Context, *enginetest.Engine, string) error
@@ -191,6 +192,28 @@ func TestSwapRechecksTheOldContainer(t *testing.T) {
 			reason: "The new one, which never ran, is no substitute.",
 			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error { return e.Remove(ctx, id, true) },
 			want:   `recheck: inspect container "` + "%s" + `": not found`,
+		},
+		"RestartPolicy": {
+			reason: "An undo would bring the old policy back, and the replacement has it.",
+			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error {
+				return e.SetRestartPolicy(ctx, id, container.RestartPolicy{Name: container.RestartPolicyOnFailure, MaximumRetryCount: 3})
+			},
+			want: changed + `HostConfig.RestartPolicy.MaximumRetryCount: 0 -> 3, HostConfig.RestartPolicy.Name: "always" -> "on-failure"`,
+		},
+		"Network": {
+			reason: "The replacement would not be reached over it.",
+			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error {
+				e.AddNetwork("other", "10.9.0.0/16")
+				return e.Connect(ctx, id, "other")
+			},
+			want: changed + `NetworkSettings.Networks.other: nothing -> an entry`,
+		},
+		"Memory": {
+			reason: "The replacement would do without the limit.",
+			meddle: func(ctx context.Context, e *enginetest.Engine, id string) error {
+				return e.Update(ctx, id, func(host *container.HostConfig) { host.Memory = 64 << 20 })
+			},
+			want: changed + "HostConfig.Memory: 0 -> 67108864",
 		},
 	}
 	for name, tc := range cases {

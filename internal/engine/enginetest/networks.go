@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -60,6 +61,26 @@ func (e *Engine) attach(b *box, spec engine.Spec) error {
 	}
 	b.NetworkSettings.Networks = given
 	return e.wantMACs(b, spec.MACAddress)
+}
+
+// Connect attaches a running container to a further network, as somebody else's docker network connect would.
+func (e *Engine) Connect(ctx context.Context, id, name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b, err := e.find("connect container", id)
+	if err != nil {
+		return err
+	}
+	if e.networks[name] == nil {
+		return fmt.Errorf("%w: network %s", engine.ErrNotFound, name)
+	}
+	settings := &network.EndpointSettings{}
+	e.assign(b, name, settings)
+	b.NetworkSettings.Networks[name] = settings
+	return nil
 }
 
 // wantMACs notes the MAC addresses that were asked for: below API 1.44 only the container's own counts, for its first network.

@@ -349,3 +349,18 @@ func (e *Engine) SetRestartPolicy(ctx context.Context, id string, policy contain
 	b.HostConfig.RestartPolicy = policy
 	return nil
 }
+
+// Update changes a container as somebody else's docker update would.
+func (e *Engine) Update(ctx context.Context, id string, change func(*container.HostConfig)) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b, err := e.find("update container", id)
+	if err != nil {
+		return err
+	}
+	change(b.HostConfig)
+	return nil
+}

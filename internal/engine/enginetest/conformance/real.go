@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
@@ -78,6 +79,14 @@ func RealFixture(t *testing.T, observe func(method, path string)) Fixture {
 		RemoveVolume: func(ctx context.Context, name string) {
 			// A clone's volume is still in use when the clone goes: it is removed with its original.
 			_, _ = api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+		},
+		Connect: func(ctx context.Context, id, name string) error {
+			_, err := api.NetworkConnect(ctx, name, client.NetworkConnectOptions{Container: id})
+			return err
+		},
+		Limit: func(ctx context.Context, id string, cpuShares int64) error {
+			_, err := api.ContainerUpdate(ctx, id, client.ContainerUpdateOptions{Resources: &container.Resources{CPUShares: cpuShares}})
+			return err
 		},
 	}
 	importScript(t, api, binary, fixture.Image)

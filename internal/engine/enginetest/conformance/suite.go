@@ -36,6 +36,9 @@ type Fixture struct {
 	Volume     string     // name of a volume
 	// RemoveVolume, when set, removes a volume that a test's container got.
 	RemoveVolume func(ctx context.Context, name string)
+	// Connect and Limit are what somebody else does with docker network connect, and docker update --cpu-shares.
+	Connect func(ctx context.Context, id, network string) error
+	Limit   func(ctx context.Context, id string, cpuShares int64) error
 }
 
 // MemoryFixture is a fixture on an engine in memory that speaks the API version.
@@ -62,6 +65,10 @@ func MemoryFixture(api string) Fixture {
 		Address:    netip.MustParseAddr("10.2.0.77"),
 		Address6:   netip.MustParseAddr("fd00:2::77"),
 		Volume:     "conformance-data",
+		Connect:    e.Connect,
+		Limit: func(ctx context.Context, id string, cpuShares int64) error {
+			return e.Update(ctx, id, func(host *container.HostConfig) { host.CPUShares = cpuShares })
+		},
 	}
 }
 
@@ -97,6 +104,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"addresses and ports collide at start", testCollisions},
 		{"logs", testLogs},
 		{"swap and commit", testSwap},
+		{"swap of a changed container", testSwapChanged},
 		{"swap of a crashing container", testSwapCrash},
 		{"swap to an unhealthy container", testSwapUnhealthy},
 		{"swap interrupted in its stop", testSwapInterrupted},
