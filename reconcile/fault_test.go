@@ -139,6 +139,25 @@ func (w *world) wantOneRunningEach() {
 	}
 }
 
+// Two lost answers in a row are no reason to call for a person.
+func TestRollbackIsTriedThreeTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strings.ReplaceAll(syncPolicy, ":-updates", ":-nobody"))
+		before, failed := w.containers(), 0
+		w.executor.Writer = &faultyWriter{Writer: w.engine, fail: func(_ int, verb, _ string) (bool, bool) {
+			if verb != "remove" || failed == 2 {
+				return false, false
+			}
+			failed++
+			return true, false
+		}}
+		if applied := w.apply(); applied.Result != ResultRolledBack || failed != 2 {
+			t.Errorf("result = %q after %d failures: %s", applied.Result, failed, w.told(applied))
+		}
+		w.wantServicesAsBefore(before)
+	})
+}
+
 func TestRollbackThatFailsSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, strings.ReplaceAll(syncPolicy, ":-updates", ":-nobody"))

@@ -66,11 +66,14 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 	return restored, problems
 }
 
-// undo tries twice: one lost answer is no reason to call for a person.
-func undo(ctx context.Context, swapper *engine.Swapper, swapped *engine.Swapped) error {
-	err := swapper.Undo(ctx, swapped)
-	if err != nil && !errors.Is(err, engine.ErrNotFound) {
-		err = swapper.Undo(ctx, swapped)
+// undoAttempts is how often an undo is tried: one or two lost answers are no reason to call for a person.
+const undoAttempts = 3
+
+func undo(ctx context.Context, swapper *engine.Swapper, swapped *engine.Swapped) (err error) {
+	for range undoAttempts {
+		if err = swapper.Undo(ctx, swapped); err == nil || errors.Is(err, engine.ErrNotFound) {
+			break
+		}
 	}
 	return err
 }
