@@ -44,6 +44,19 @@ func TestRestartOfWhatTheFilesDoNotKnow(t *testing.T) {
 	})
 }
 
+// An environment secret may be empty: docker compose has put no file into the container, and its replacement needs none.
+func TestSwapOfEmptySecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, strings.Replace(withoutChecks(), "[app, beat]", "[beat]", 1))
+		w.source.Compose.Environ = []string{"BLANK="}
+		text := composeFile + "    secrets: [blank]\nsecrets: {blank: {environment: BLANK}}\n"
+		w.restart(text, func(map[string]string) enginetest.Behavior { return enginetest.Behavior{} }, "")
+		if applied := w.apply(); applied.Result != ResultCommitted {
+			t.Errorf("result = %q: %s", applied.Result, w.told(applied))
+		}
+	})
+}
+
 // Files that nobody may read say nothing of services: their containers are compared, and held.
 func TestUnreachableFilesAreNoCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -123,20 +123,18 @@ func candidates(snap Snapshot, d draft) []plan.Container {
 	return list
 }
 
-func (s *Snapshot) restartsWith(service string) []string {
-	if s.Project == nil || s.Project.Services[service] == nil {
-		return nil
-	}
-	return s.Project.Services[service].RestartsWith
-}
+func (s *Snapshot) restartsWith(service string) []string { return s.ofFiles(service).RestartsWith }
 
-// injected are the files that compose copies into the service's containers. A container that is only restarted may be of a service
-// that the files do not know any more.
-func (s *Snapshot) injected(service string) []string {
-	if s.Project == nil || s.Project.Services[service] == nil {
-		return nil
+// injected are the files that compose copies into the service's containers.
+func (s *Snapshot) injected(service string) []string { return s.ofFiles(service).Injected }
+
+// ofFiles is what the files say of a service, nothing when they do not know it: a container that is only restarted may be of one that
+// they do not know any more.
+func (s *Snapshot) ofFiles(name string) *compose.Service {
+	if s.Project == nil || s.Project.Services[name] == nil {
+		return &compose.Service{}
 	}
-	return s.Project.Services[service].Injected
+	return s.Project.Services[name]
 }
 
 func candidate(snap, after Snapshot, service string, c engine.Container) plan.Container {

@@ -161,7 +161,8 @@ var errGone = errors.New("its container is not in the snapshot")
 func (t *transaction) replacement(swap *plan.Swap, old engine.Container) (engine.Replacement, error) {
 	r := engine.Replacement{
 		Old: old, Image: t.proposal.Snapshot.Images[old.Image], Env: swap.Env, ConfigHash: swap.ConfigHash, Transaction: t.id,
-		References: t.ids, StartFirst: swap.StartFirst, Injected: t.proposal.Snapshot.injected(swap.Service),
+		References: t.ids, StartFirst: swap.StartFirst,
+		Injected: t.proposal.Snapshot.injected(swap.Service), MayInject: t.proposal.Snapshot.ofFiles(swap.Service).MayInject,
 	}
 	if len(swap.Shares) == 0 {
 		return r, nil

@@ -67,24 +67,34 @@ func implied(s types.ServiceConfig, name string) bool {
 }
 
 // injected are the paths of the files that compose copies into the service's containers, sorted.
-func (o *origins) injected(s types.ServiceConfig) []string {
-	var out []string
-	for _, ref := range s.Configs {
-		if inline(types.FileObjectConfig(o.model.Configs[ref.Source])) {
-			out = append(out, target("/", types.FileReferenceConfig(ref)))
+func (o *origins) injected(s types.ServiceConfig) (full, empty []string) {
+	add := func(object types.FileObjectConfig, path string) {
+		switch {
+		case object.File != "" || bool(object.External):
+		case o.isEmpty(object):
+			empty = append(empty, path)
+		default:
+			full = append(full, path)
 		}
+	}
+	for _, ref := range s.Configs {
+		add(types.FileObjectConfig(o.model.Configs[ref.Source]), target("/", types.FileReferenceConfig(ref)))
 	}
 	for _, ref := range s.Secrets {
-		if inline(types.FileObjectConfig(o.model.Secrets[ref.Source])) {
-			out = append(out, target("/run/secrets", types.FileReferenceConfig(ref)))
-		}
+		add(types.FileObjectConfig(o.model.Secrets[ref.Source]), target("/run/secrets", types.FileReferenceConfig(ref)))
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	slices.Sort(full)
+	slices.Sort(empty)
+	return slices.Compact(full), slices.Compact(empty)
 }
 
-func inline(object types.FileObjectConfig) bool {
-	return object.Content != "" || object.Environment != ""
+// isEmpty holds for content that is known to be empty: a variable that is not set may have been at that time.
+func (o *origins) isEmpty(object types.FileObjectConfig) bool {
+	if object.Content != "" || object.Environment == "" {
+		return object.Content == ""
+	}
+	value, set := o.env.values[object.Environment]
+	return set && value == ""
 }
 
 func target(folder string, ref types.FileReferenceConfig) string {

@@ -8,8 +8,8 @@ import (
 
 // hanging is how a service hangs together with others.
 type hanging struct {
-	Injected, Shares, RestartsWith []string
-	OneShot                        bool
+	Injected, MayInject, Shares, RestartsWith []string
+	OneShot                                   bool
 }
 
 func TestDependents(t *testing.T) {
@@ -36,15 +36,17 @@ func TestDependents(t *testing.T) {
 		"Configs":        {"of content, of a variable, and of a file", "    configs: [a, b, c]\nconfigs: {a: {content: x}, b: {environment: X}, c: {file: ./c}}\n", hanging{Injected: []string{"/a", "/b"}}},
 		"Secrets":        {"of a variable, and of a file", "    secrets: [a, b]\nsecrets: {a: {environment: X}, b: {file: ./b}}\n", hanging{Injected: []string{"/run/secrets/a"}}},
 		"Unset":          {"what the variable had at that time is not known", "    secrets: [a]\nsecrets: {a: {environment: UNSET}}\n", hanging{Injected: []string{"/run/secrets/a"}}},
+		"Empty":          {"what is empty now compose would not copy, but it may have been otherwise", "    configs: [a, b]\n    secrets: [s]\nconfigs: {a: {content: ''}, b: {content: '${EMPTY}'}}\nsecrets: {s: {environment: EMPTY}}\n", hanging{MayInject: []string{"/a", "/b", "/run/secrets/s"}}},
+		"External":       {"what others have made", "    configs: [a]\nconfigs: {a: {external: true}}\n", hanging{}},
 		"Targets":        {"targets of their own, absolute and not", "    configs: [{source: a, target: etc/a}, {source: a, target: /b}]\n    secrets: [{source: s, target: t}, {source: s, target: /etc/s}]\nconfigs: {a: {content: x}}\nsecrets: {s: {environment: X}}\n", hanging{Injected: []string{"/b", "/etc/a", "/etc/s", "/run/secrets/t"}}},
 		"NotOurs":        {"configs that other services have", "  b: {image: i, configs: [a]}\nconfigs: {a: {content: x}}\n", hanging{}},
 		"NamedOtherwise": {"compose names the file after the key", "    configs: [a]\nconfigs: {a: {name: other, content: x}}\n", hanging{Injected: []string{"/a"}}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p := mustLoad(t, Options{Directory: write(t, service(tc.body)), Environ: []string{"X=1"}})
+			p := mustLoad(t, Options{Directory: write(t, service(tc.body)), Environ: []string{"X=1", "EMPTY="}})
 			s := p.Services["app"]
-			if diff := cmp.Diff(tc.want, hanging{s.Injected, s.Shares, s.RestartsWith, s.OneShot}); diff != "" {
+			if diff := cmp.Diff(tc.want, hanging{s.Injected, s.MayInject, s.Shares, s.RestartsWith, s.OneShot}); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})

@@ -82,6 +82,16 @@ func (e *engine) checkInjected(t *testing.T, p *Project, containers map[string]c
 			t.Errorf("compose has not copied %s: %v", path, err)
 		}
 	}
+	empty := []string{"/empty", "/run/secrets/blank"}
+	if diff := cmp.Diff(empty, p.Services["injected"].MayInject); diff != "" {
+		t.Errorf("empty files (-want +got):\n%s", diff)
+	}
+	for _, path := range empty {
+		found, err := e.client.ContainerStatPath(t.Context(), containers["injected-1"].ID, client.ContainerStatPathOptions{Path: path})
+		if err == nil && !found.Stat.Mode.IsDir() { // for a content that is empty it mounts the project's folder
+			t.Errorf("compose has copied %s, which is empty", path)
+		}
+	}
 }
 
 // engine is a project folder and the engine it is put up on.

@@ -64,7 +64,8 @@ func (o *origins) service(config types.ServiceConfig) (*Service, error) {
 	o.place(s, l)
 	s.EditHeld = o.editHeld(config.Name, explained)
 	s.SwapHeld = o.swapHeld(config, l)
-	s.Injected, s.Shares = o.injected(config), shares(config)
+	s.Injected, s.MayInject = o.injected(config)
+	s.Shares = shares(config)
 	s.RestartsWith, s.OneShot = o.restartsWith(config), o.oneShot(config.Name)
 	return s, nil
 }

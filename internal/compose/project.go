@@ -164,8 +164,9 @@ type Service struct {
 	// SwapHeld says why its containers cannot be swapped ("hooks are not supported yet"), or is empty.
 	SwapHeld string
 	// Injected are the absolute paths, sorted, of the files that compose copies into the containers before it starts them: configs
-	// and secrets that are no files of the host. What was empty at that time compose has not copied.
-	Injected []string
+	// and secrets that are no files of the host. Compose copies none that is empty: those that are now are MayInject, since they
+	// may not have been at that time.
+	Injected, MayInject []string
 	// Shares are the services, sorted, whose namespaces or volumes (volumes_from) its containers use.
 	Shares []string
 	// RestartsWith are the services, sorted, which its depends_on has it restarted with (restart: true). What compose-go adds for

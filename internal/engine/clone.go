@@ -41,6 +41,8 @@ type Replacement struct {
 	References map[string]string
 	// Injected are absolute paths of files that docker compose has copied into Old: they are copied on.
 	Injected []string
+	// MayInject are further ones that Old may lack: docker compose copies no empty file.
+	MayInject []string
 	// StartFirst starts the replacement before Old is stopped.
 	StartFirst bool
 }

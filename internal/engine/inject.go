@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,11 +32,17 @@ type injected struct {
 
 // inject copies the injected files from the old container to the new one and proves that they are equal. They live in the writable
 // layer, which a new container has not. One that the old container lacks ends the swap: docker compose has put it there, so the
-// container is not what its files say, and what the program does without it at its next start is anybody's guess.
+// container is not what its files say, and what the program does without it at its next start is anybody's guess. For one that was
+// empty there may be a folder: docker compose mounts the project's there.
 func (s *swap) inject(ctx context.Context) error {
 	var differences []Difference
-	for _, path := range s.replacement.Injected {
+	injected := slices.Clone(s.replacement.Injected)
+	for _, path := range slices.Concat(s.replacement.Injected, s.replacement.MayInject) {
+		mayLack := !slices.Contains(s.replacement.Injected, path)
 		wanted, err := s.readInjected(ctx, s.source, path)
+		if mayLack && (errors.Is(err, ErrNotFound) || errors.Is(err, errNoFile)) {
+			continue
+		}
 		if err != nil {
 			err = fmt.Errorf("file %q that docker compose has put into container %q: %w", path, s.swapped.Name(), err)
 			return hint.Wrap(err, "have it made anew: docker compose up -d --force-recreate --no-deps "+s.swapped.Old.Label(LabelService))
@@ -45,7 +52,11 @@ func (s *swap) inject(ctx context.Context) error {
 			return fmt.Errorf("copy file %q: %w", path, err)
 		}
 		differences = append(differences, wanted.differences(path, copied)...)
+		if mayLack {
+			injected = append(injected, path)
+		}
 	}
+	s.swapped.Injected = injected
 	if len(differences) > 0 {
 		return &ProofError{Differences: differences}
 	}

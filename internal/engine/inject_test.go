@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/composure-dev/composure/internal/engine"
@@ -88,6 +89,28 @@ func TestInjectRefuses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A file that was empty docker compose has not copied. One that has become so is copied on, in an undo as well.
+func TestInjectWhatMayBeMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, r := world(t)
+		if err := e.CopyTo(t.Context(), r.Old.ID, "/", bytes.NewReader(packed("run/secrets/emptied", 0o400, "x"))); err != nil {
+			t.Fatal(err)
+		}
+		r.MayInject = []string{"/run/secrets/emptied", "/run/secrets/empty", "/run/secrets"}
+		swapper := &engine.Swapper{Reader: e, Writer: e, APIVersion: engine.MinAPIVersion}
+		swapped, err := swapper.Swap(t.Context(), r, pace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"/run/secrets/emptied"}, swapped.Injected); diff != "" {
+			t.Errorf("files that an undo copies back (-want +got):\n%s", diff)
+		}
+		if _, err := e.CopyFrom(t.Context(), swapped.NewID, "/run/secrets/emptied"); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestInjectLeavesVolumesAlone has a file on a volume of both containers, where the old one may be reading it.

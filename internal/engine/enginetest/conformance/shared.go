@@ -151,6 +151,8 @@ func testInjected(t *testing.T, f Fixture) {
 		"/shared/config":     {Name: "shared/config", Mode: 0o644},
 	}
 	r := f.replacement(t, old, "ADDED=1")
+	r.MayInject = []string{"/emptied", "/run/secrets/empty"}
+	f.put(t, old.ID, "/", tar.Header{Name: "emptied", Mode: 0o444}, "it was not empty")
 	for file, header := range files {
 		f.put(t, old.ID, "/", header, "content of "+file)
 		r.Injected = append(r.Injected, file)
@@ -164,9 +166,15 @@ func testInjected(t *testing.T, f Fixture) {
 		}
 	}
 
+	if _, content := f.get(t, replaced.ID, "/emptied"); content != "it was not empty" {
+		t.Errorf("a file that compose would not copy any more holds %q", content)
+	}
+	_, err := f.Reader.CopyFrom(t.Context(), replaced.ID, "/run/secrets/empty")
+	wantError(t, "a file that was never there", err, engine.ErrNotFound)
+
 	again := f.replacement(t, replaced, "MORE=1")
 	again.Injected = []string{"/config", "/run/secrets/other"}
-	_, err := f.swapper().Swap(t.Context(), again, quickly())
+	_, err = f.swapper().Swap(t.Context(), again, quickly())
 	var failure *engine.SwapError
 	if !errors.As(err, &failure) || failure.Stage != "inject" || failure.UndoErr != nil || !errors.Is(err, engine.ErrNotFound) {
 		t.Errorf("a file that is missing: %v", err)
