@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/engine/enginetest"
 	"github.com/composure-dev/composure/internal/files"
+	"github.com/composure-dev/composure/reconcile/plan"
 )
 
 // Beat restarts with app, and something that the files do not know any more lives in beat's network: it has to be restarted, too.
@@ -55,6 +57,39 @@ func TestSwapOfEmptySecret(t *testing.T) {
 			t.Errorf("result = %q: %s", applied.Result, w.told(applied))
 		}
 	})
+}
+
+// A MAC address on a second network cannot be read from the container, and its replacement would have another.
+func TestSwapOfSecondMACIsHeld(t *testing.T) {
+	for api, held := range map[string]bool{"1.41": false, "1.44": true} {
+		t.Run(api, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, strings.Replace(withoutChecks(), "[app, beat]", "[beat]", 1))
+				text := composeFile + "    networks: {a: {}, b: {mac_address: '02:00:00:00:00:01'}}\nnetworks: {a: {}, b: {}}\n"
+				w.restart(text, func(map[string]string) enginetest.Behavior { return enginetest.Behavior{} }, "")
+				w.source.Reader = speaking{w.engine, api}
+				p := w.propose().Plan
+				if is := slices.ContainsFunc(p.Held, func(h plan.Hold) bool { return strings.Contains(h.Reason, "MAC address") }); is != held {
+					t.Errorf("held: %+v", p.Held)
+				}
+				if swaps := len(p.Of(plan.VerbSwap)); (swaps == 0) != held {
+					t.Errorf("%d swaps", swaps)
+				}
+			})
+		})
+	}
+}
+
+// speaking is an engine that negotiates another API version.
+type speaking struct {
+	engine.Reader
+	api string
+}
+
+func (s speaking) Info(ctx context.Context) (engine.Info, error) {
+	info, err := s.Reader.Info(ctx)
+	info.APIVersion = s.api
+	return info, err
 }
 
 // Files that nobody may read say nothing of services: their containers are compared, and held.

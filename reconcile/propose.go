@@ -149,7 +149,7 @@ func candidate(snap, after Snapshot, service string, c engine.Container) plan.Co
 	}
 	own := snap.Project.Services[service]
 	candidate.OneShot, candidate.Handover = own.OneShot, handover(snap, after, service, c)
-	if candidate.Held = own.SwapHeld; candidate.Held != "" {
+	if candidate.Held = cmp.Or(own.SwapHeld, engine.MACHeld(c, own.MACs, snap.Engine)); candidate.Held != "" {
 		candidate.Next = "docker compose up -d"
 		return candidate
 	}

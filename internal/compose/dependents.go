@@ -66,6 +66,18 @@ func implied(s types.ServiceConfig, name string) bool {
 	return slices.Contains([]string{s.NetworkMode, s.Ipc, s.Pid, s.Uts, s.Cgroup}, types.ServicePrefix+name)
 }
 
+// macs are the MAC addresses that a service asks for.
+func macs(s types.ServiceConfig) []string {
+	wanted := []string{s.MacAddress}
+	for _, network := range s.Networks {
+		if network != nil {
+			wanted = append(wanted, network.MacAddress)
+		}
+	}
+	slices.Sort(wanted)
+	return slices.DeleteFunc(slices.Compact(wanted), func(address string) bool { return address == "" })
+}
+
 // injected are the paths of the files that compose copies into the service's containers, sorted.
 func (o *origins) injected(s types.ServiceConfig) (full, empty []string) {
 	add := func(object types.FileObjectConfig, path string) {

@@ -4,12 +4,34 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // hanging is how a service hangs together with others.
 type hanging struct {
 	Injected, MayInject, Shares, RestartsWith []string
 	OneShot                                   bool
+}
+
+func TestMACs(t *testing.T) {
+	const first, second = "02:00:00:00:00:01", "02:00:00:00:00:02"
+	cases := map[string]struct {
+		reason, body string
+		want         []string
+	}{
+		"None":     {"the engine gives one", "    networks: {a: {}, b: null}\nnetworks: {a: {}, b: {}}\n", nil},
+		"Service":  {"that of the service", "    mac_address: " + first + "\n", []string{first}},
+		"Networks": {"those of its networks", "    networks: {b: {mac_address: '" + second + "'}, a: {mac_address: '" + first + "'}}\nnetworks: {a: {}, b: {}}\n", []string{first, second}},
+		"Both":     {"one address, said twice", "    mac_address: " + first + "\n    networks: {a: {mac_address: '" + first + "'}}\nnetworks: {a: {}}\n", []string{first}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := mustLoad(t, Options{Directory: write(t, service(tc.body))})
+			if diff := cmp.Diff(tc.want, p.Services["app"].MACs, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
 }
 
 func TestDependents(t *testing.T) {

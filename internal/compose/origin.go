@@ -65,7 +65,7 @@ func (o *origins) service(config types.ServiceConfig) (*Service, error) {
 	s.EditHeld = o.editHeld(config.Name, explained)
 	s.SwapHeld = o.swapHeld(config, l)
 	s.Injected, s.MayInject = o.injected(config)
-	s.Shares = shares(config)
+	s.MACs, s.Shares = macs(config), shares(config)
 	s.RestartsWith, s.OneShot = o.restartsWith(config), o.oneShot(config.Name)
 	return s, nil
 }

@@ -167,6 +167,8 @@ type Service struct {
 	// and secrets that are no files of the host. Compose copies none that is empty: those that are now are MayInject, since they
 	// may not have been at that time.
 	Injected, MayInject []string
+	// MACs are the MAC addresses, sorted, that it asks for: its own, and those of its networks.
+	MACs []string
 	// Shares are the services, sorted, whose namespaces or volumes (volumes_from) its containers use.
 	Shares []string
 	// RestartsWith are the services, sorted, which its depends_on has it restarted with (restart: true). What compose-go adds for

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"encoding/json"
+	"net"
 	"strings"
+
+	"github.com/moby/moby/client/pkg/versions"
 )
 
 // Labels that other managers put on containers they would recreate themselves.
@@ -70,6 +73,28 @@ func supportedState(c Container, _ Info) string {
 		return "it is not running"
 	}
 	return ""
+}
+
+// MACHeld says why a container cannot be given the MAC addresses again that its files ask for, or "". Inspect does not tell one that
+// was asked for from a generated one, but for that of the first network, and since API 1.52 not even that. Below 1.44 there is no
+// other: docker compose refuses two, and leaves out that of a further network itself.
+func MACHeld(c Container, wanted []string, info Info) string {
+	if versions.LessThan(info.APIVersion, endpointMACVersion) {
+		return ""
+	}
+	told := desiredMAC(c)
+	for _, address := range wanted {
+		if !sameMAC(address, told) {
+			return "MAC address " + address + ", which the engine does not tell from a generated one, is not supported yet"
+		}
+	}
+	return ""
+}
+
+func sameMAC(a, b string) bool {
+	parsedA, errA := net.ParseMAC(a)
+	parsedB, errB := net.ParseMAC(b)
+	return errA == nil && errB == nil && parsedA.String() == parsedB.String()
 }
 
 // desiredMAC is the MAC address that was asked for; an endpoint's own may be generated. InspectResponse has no field for it.

@@ -126,3 +126,31 @@ func TestSupported(t *testing.T) {
 		})
 	}
 }
+
+func TestMACHeld(t *testing.T) {
+	const first, second = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+	cases := map[string]struct {
+		reason string
+		api    string
+		told   string
+		wanted []string
+		held   bool
+	}{
+		"None":      {"the engine gives one", "1.44", "", nil, false},
+		"First":     {"inspect tells of it", "1.44", first, []string{first}, false},
+		"Spelling":  {"it is the same", "1.44", first, []string{"02-00-00-00-00-0A"}, false},
+		"Second":    {"the replacement would get another", "1.44", "", []string{second}, true},
+		"Both":      {"the replacement would get one of them", "1.44", first, []string{first, second}, true},
+		"Since152":  {"inspect tells of none", "1.52", "", []string{first}, true},
+		"Before144": {"docker compose leaves it out, too", "1.41", "", []string{second}, false},
+		"Own":       {"the container's own is kept", "1.41", first, []string{first}, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := engine.Container{Raw: json.RawMessage(`{"Config": {"MacAddress": "` + tc.told + `"}}`)}
+			if got := engine.MACHeld(c, tc.wanted, engine.Info{APIVersion: tc.api}); (got != "") != tc.held {
+				t.Errorf("%s: %q", tc.reason, got)
+			}
+		})
+	}
+}
