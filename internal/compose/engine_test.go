@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
 )
 
 const (
@@ -46,6 +47,7 @@ func TestEngine(t *testing.T) {
 		t.Skip("this compose resolves environments otherwise: 2.35 or later is needed")
 	}
 	e.checkInjected(t, now, first)
+	e.checkMAC(t, first["injected-1"])
 	for name, c := range first {
 		// The shell that put it up is not the one that asks, which is what the proof has to see through.
 		if name == "shell-1" || name == "list-1" {
@@ -90,6 +92,18 @@ func (e *engine) checkInjected(t *testing.T, p *Project, containers map[string]c
 		found, err := e.client.ContainerStatPath(t.Context(), containers["injected-1"].ID, client.ContainerStatPathOptions{Path: path})
 		if err == nil && !found.Stat.Mode.IsDir() { // for a content that is empty it mounts the project's folder
 			t.Errorf("compose has copied %s, which is empty", path)
+		}
+	}
+}
+
+// checkMAC looks for the address that a service has asked for on its second network: below API 1.44 compose itself leaves it out.
+func (e *engine) checkMAC(t *testing.T, c container.InspectResponse) {
+	t.Helper()
+	want := versions.GreaterThanOrEqualTo(e.client.ClientVersion(), "1.44")
+	for name, endpoint := range c.NetworkSettings.Networks {
+		given := endpoint.MacAddress.String() == "02:00:00:00:00:01"
+		if given != (want && strings.HasSuffix(name, "_front")) {
+			t.Errorf("network %s at API %s: MAC address %s", name, e.client.ClientVersion(), endpoint.MacAddress)
 		}
 	}
 }
