@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -103,7 +104,19 @@ func sameSELinuxType(_ *proof, _ []string, old, new any) bool {
 }
 
 func wantedEnv(p *proof, _ []string, _, new any) bool {
-	return slices.Equal(sortedSet(p.replacement.Env), sortedSet(stringList(new)))
+	return reflect.DeepEqual(entriesByName(p.replacement.Env), entriesByName(stringList(new)))
+}
+
+// entriesByName keeps the order of entries of one name, of which one wins; that of the others says nothing.
+func entriesByName(env []string) map[string][]string {
+	entries := make(map[string][]string)
+	for _, entry := range env {
+		name, _, _ := strings.Cut(entry, "=")
+		if same := entries[name]; len(same) == 0 || same[len(same)-1] != entry {
+			entries[name] = append(same, entry)
+		}
+	}
+	return entries
 }
 
 func wantedConfigHash(p *proof, _ []string, old, new any) bool {
@@ -125,7 +138,10 @@ func wantedRestart(p *proof, _ []string, _, new any) bool {
 
 func defaultHostname(p *proof, _ []string, old, new any) bool {
 	isDefault := new == ShortID(p.new.ID)
-	return old == new || isDefault && (old == ShortID(p.old.ID) || p.sharesNetwork())
+	if old == ShortID(p.old.ID) {
+		return isDefault // its own would be that of a container that is gone
+	}
+	return old == new || isDefault && p.sharesNetwork()
 }
 
 // sharedDomainname accepts the loss of what was never the original's own: the engine refuses, or takes away, one of its own.

@@ -185,13 +185,11 @@ func (p *proof) report(path []string, old, new any) {
 
 // reportEnv names the variables that are not as the replacement wants them, and no value.
 func (p *proof) reportEnv() {
-	wanted, found := EnvMap(p.replacement.Env), EnvMap(p.new.Config.Env)
+	wanted, found := entriesByName(p.replacement.Env), entriesByName(p.new.Config.Env)
 	keys := maps.Clone(wanted)
 	maps.Copy(keys, found)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		want, isWanted := wanted[key]
-		got, isFound := found[key]
-		if isWanted != isFound || !reflect.DeepEqual(want, got) {
+		if !slices.Equal(wanted[key], found[key]) {
 			difference := Difference{Path: showPath([]string{"Config", "Env", key}), Old: redact.Mask, New: redact.Mask}
 			p.differences = append(p.differences, difference)
 		}

@@ -231,6 +231,46 @@ func TestProveFindsLosses(t *testing.T) {
 	}
 }
 
+// What a program reads depends on which of two entries of one name comes first.
+func TestProveMindsRepeatedVariables(t *testing.T) {
+	old, created, r := provenPair(t)
+	cases := map[string]struct {
+		reason        string
+		wanted, found []any
+		want          string
+	}{
+		"Order":    {"another one wins", []any{"A=1", "A=2"}, []any{"A=2", "A=1"}, "Config.Env.A"},
+		"More":     {"the one that is too much may win", []any{"A=2"}, []any{"A=1", "A=2"}, "Config.Env.A"},
+		"Bare":     {"a bare name is no empty value", []any{"A"}, []any{"A="}, "Config.Env.A"},
+		"Others":   {"the order of the rest says nothing", []any{"A=1", "B=1", "A=2"}, []any{"A=1", "A=2", "B=1"}, ""},
+		"Repeated": {"twice the same is the same", []any{"A=1", "A=1"}, []any{"A=1"}, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			tree := decode(t, created.Raw)
+			change(tree, []string{"Config", "Env"}, tc.found)
+			r.Env = stringsOf(tc.wanted)
+			var got string
+			for _, d := range engine.Prove(old, reencode(t, tree), r) {
+				got += d.Path
+			}
+			if got != tc.want {
+				t.Errorf("%s: differs in %q, want %q", tc.reason, got, tc.want)
+			}
+		})
+	}
+}
+
+// The short id of the old container as a name would outlive it.
+func TestProveFindsTheOldHostname(t *testing.T) {
+	old, created, r := provenPair(t)
+	tree := decode(t, created.Raw)
+	change(tree, []string{"Config", "Hostname"}, engine.ShortID(old.ID))
+	if differences := engine.Prove(old, reencode(t, tree), r); len(differences) != 1 || differences[0].Path != "Config.Hostname" {
+		t.Errorf("got %+v", differences)
+	}
+}
+
 // The engine keeps the spelling that it was given, and this program writes its own.
 func TestProveReadsAddresses(t *testing.T) {
 	old, created, r := provenPair(t)
