@@ -17,6 +17,7 @@ import (
 	"github.com/composure-dev/composure/internal/git"
 	"github.com/composure-dev/composure/internal/hint"
 	"github.com/composure-dev/composure/internal/report"
+	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/reconcile"
 )
 
@@ -123,6 +124,7 @@ func (c Config) apply(ctx context.Context, opened Engine, item item, o ApplyOpti
 func (c Config) executor(opened Engine, item item, o ApplyOptions) *reconcile.Executor {
 	executor := &reconcile.Executor{
 		Roots: reconcile.Roots(item.proposal.Snapshot.Project, c.AllowRoots), Backup: o.Backup, NewID: newID, Progress: o.Progress, Log: c.Log,
+		TidyRecords: state.Store{Dir: c.StateDir}.Tidy,
 	}
 	if o.GitCommit {
 		executor.Committer = git.Git{Environ: c.Project.Environ}

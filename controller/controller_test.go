@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/moby/moby/api/types/container"
@@ -17,6 +19,7 @@ import (
 	"github.com/composure-dev/composure/internal/engine/enginetest"
 	"github.com/composure-dev/composure/internal/hint"
 	"github.com/composure-dev/composure/internal/report"
+	"github.com/composure-dev/composure/internal/state"
 )
 
 const syncPolicy = `apiVersion: composure/v1alpha1
@@ -338,6 +341,30 @@ func TestAllStopsAfterCtrlCAlsoWhenTheRollbackFailed(t *testing.T) {
 		}
 		if content, err := os.ReadFile(filepath.Join(shop, "compose.yaml")); err != nil || strings.Contains(string(content), "SYNC") {
 			t.Errorf("the other project was begun after Ctrl-C: %v\n%s", err, content)
+		}
+	})
+}
+
+func TestApplyRemovesOldRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		dir := h.project("shop")
+		h.write(filepath.Join(dir, DefaultPolicies, "sync.yaml"), policyNamed("sync"))
+		c := h.config(dir)
+		ended := time.Now()
+		for i := range 120 {
+			old := state.Record{
+				Transaction: fmt.Sprintf("old-%03d", i), Project: "shop", Began: ended, Ended: &ended, Outcome: state.OutcomeRolledBack, Plan: []byte("{}"),
+			}
+			if err := (state.Store{Dir: c.StateDir}).Save(old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := apply(t, c, ApplyOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if left := len(transactions(t, c)); left != 101 {
+			t.Errorf("%d records are left, want the last 100 and the new one", left)
 		}
 	})
 }

@@ -31,6 +31,8 @@ type Executor struct {
 	Backup string
 	// Committer commits what was written. Nil: nobody does.
 	Committer Committer
+	// TidyRecords removes the records of a project that are not needed any more. Nil: nobody does.
+	TidyRecords func(project string) error
 	// NewID names a transaction; ids sort by time.
 	NewID func() string
 	// Progress is told one line for each thing done or about to be done, without secrets.
@@ -104,6 +106,7 @@ func (e *Executor) carryOut(
 		return Applied{}, err
 	}
 	defer unlock()
+	e.tidyRecords(confirmed.Project)
 	src.Transaction = id
 	proposal, err := propose(ctx, src)
 	if err != nil {

@@ -172,3 +172,18 @@ func TestFilesOfAFailedRollbackAreRestoredWithItsContainers(t *testing.T) {
 type stuckFiles struct{ disk }
 
 func (stuckFiles) Restore([]files.Before) error { return errInjected }
+
+func TestApplyTidiesTheRecordsUnderTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		w.executor.TidyRecords = func(project string) error {
+			if _, err := w.engine.Inspect(t.Context(), "/composure-lock-"+project); err != nil {
+				t.Errorf("the records are tidied without the lock: %v", err)
+			}
+			return errInjected
+		}
+		if applied := w.apply(); applied.Result != ResultCommitted || !strings.Contains(w.told(applied), "old records could not be removed") {
+			t.Errorf("result = %q, %s", applied.Result, w.told(applied))
+		}
+	})
+}

@@ -69,6 +69,16 @@ func (e *Executor) tidy() {
 	}
 }
 
+// tidyRecords is for who has the project's lock: nobody else ends a transaction meanwhile.
+func (e *Executor) tidyRecords(project string) {
+	if e.TidyRecords == nil {
+		return
+	}
+	if err := e.TidyRecords(project); err != nil {
+		e.Progress("old records could not be removed: " + err.Error())
+	}
+}
+
 func (e *Executor) lockProject(ctx context.Context, src Source, project, id string) (func(context.Context) error, error) {
 	locker := engine.Locker{Reader: src.Reader, Writer: e.Writer, Prober: e.Prober, Host: src.Host, Alive: src.Alive}
 	let, err := locker.Lock(ctx, project, id)

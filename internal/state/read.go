@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,27 +76,6 @@ func (s Store) Load(project, transaction string) (Record, error) {
 		return Record{}, fmt.Errorf("read record: %s is not the record of transaction %q of project %q", path, transaction, project)
 	}
 	return record, nil
-}
-
-// Clean removes what killed writes have left in a project's folder. Nothing may write to it meanwhile.
-func (s Store) Clean(project string) error {
-	if err := CheckProject(project); err != nil {
-		return err
-	}
-	entries, err := readFolder(s.folder(project))
-	if err != nil {
-		return err
-	}
-	var problems []error
-	for _, entry := range entries {
-		if entry.Type().IsRegular() && temporary.MatchString(entry.Name()) {
-			problems = append(problems, os.Remove(filepath.Join(s.folder(project), entry.Name())))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("clean state folder: %w", err)
-	}
-	return nil
 }
 
 // readFolder lists a folder by name; one that is not there is empty.

@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -166,7 +167,7 @@ func TestNothingWasEverRecorded(t *testing.T) {
 	records, listErr := store.List("shop")
 	projects, projectsErr := store.Projects()
 	mark, markErr := store.Suspension("shop")
-	if err := errors.Join(listErr, projectsErr, markErr, store.Clean("shop"), store.Resume("shop")); err != nil || records != nil || projects != nil || mark != nil {
+	if err := errors.Join(listErr, projectsErr, markErr, store.Tidy("shop"), store.Resume("shop")); err != nil || records != nil || projects != nil || mark != nil {
 		t.Errorf("a folder that is not there is empty: %v, %v, %v, %v", records, projects, mark, err)
 	}
 	if _, err := store.Load("shop", "t1"); !errors.Is(err, fs.ErrNotExist) {
@@ -199,7 +200,7 @@ func TestNamesLeadNowhereElse(t *testing.T) {
 		_, loadErr := store.Load("shop", name)
 		_, markErr := store.Suspension(name)
 		for verb, err := range map[string]error{
-			"List": listErr, "Load": loadErr, "Suspension": markErr, "Clean": store.Clean(name), "Resume": store.Resume(name),
+			"List": listErr, "Load": loadErr, "Suspension": markErr, "Tidy": store.Tidy(name), "Resume": store.Resume(name),
 			"Suspend": store.Suspend(name, Suspension{}), "Save": store.Save(stray),
 		} {
 			if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -209,18 +210,62 @@ func TestNamesLeadNowhereElse(t *testing.T) {
 	}
 }
 
-func TestCleanRemovesTemporariesAlone(t *testing.T) {
+// age makes a file look old.
+func age(t *testing.T, path string) {
+	t.Helper()
+	old := time.Now().Add(-2 * leftAfter)
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is open is needed to put it in order, and the last committed one to take it back.
+func TestTidyKeepsTheLastRecords(t *testing.T) {
+	store := Store{Dir: t.TempDir()}
+	save := func(id string, minute int, outcome Outcome) {
+		t.Helper()
+		r := record(id, outcome)
+		r.Began = r.Began.Add(time.Duration(minute) * time.Minute)
+		if outcome != "" {
+			r.Ended = new(r.Began.Add(time.Second))
+		}
+		if err := store.Save(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("open", 0, "")
+	save("older", 1, OutcomeCommitted)
+	save("committed", 2, OutcomeCommitted)
+	for i := range kept - 1 {
+		save(fmt.Sprintf("committed-%d", i), 3+i, OutcomeLeftover)
+	}
+	for i := range kept + 2 {
+		save(fmt.Sprintf("failed-%d", i), 200+i, OutcomeRolledBack)
+	}
+	damaged := put(t, store, "damaged.json", "{")
+	if err := store.Tidy("shop"); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]bool{"open": true, "older": false, "committed": true, "failed-0": false, "failed-1": false, "failed-2": true} {
+		if _, err := store.Load("shop", id); (err == nil) != want {
+			t.Errorf("%s: kept = %v, want %v", id, err == nil, want)
+		}
+	}
+	if _, err := os.Stat(damaged); err != nil {
+		t.Errorf("what cannot be read is for a person to look at: %v", err)
+	}
+}
+
+func TestTidyRemovesOldTemporariesAlone(t *testing.T) {
 	store := saved(t, record("t1", ""))
 	if err := store.Suspend("shop", Suspension{Reason: "r"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{".t1.json4611686018427387904", ".suspended.json7"} {
-		put(t, store, name, "{")
+	for _, name := range []string{".t1.json4611686018427387904", ".suspended.json7", ".hidden", "t2.json7", ".t2.json"} {
+		age(t, put(t, store, name, "{"))
 	}
-	for _, name := range []string{".hidden", "t2.json7", ".t2.json"} {
-		put(t, store, name, "{")
-	}
-	if err := store.Clean("shop"); err != nil {
+	put(t, store, ".t3.json8", "{") // somebody may be at it
+	if err := store.Tidy("shop"); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(store.folder("shop"))
@@ -231,20 +276,21 @@ func TestCleanRemovesTemporariesAlone(t *testing.T) {
 	for _, entry := range entries {
 		left = append(left, entry.Name())
 	}
-	if diff := cmp.Diff([]string{".hidden", ".t2.json", "suspended.json", "t1.json", "t2.json7"}, left); diff != "" {
+	if diff := cmp.Diff([]string{".hidden", ".t2.json", ".t3.json8", "suspended.json", "t1.json", "t2.json7"}, left); diff != "" {
 		t.Errorf("what is left (-want +got):\n%s", diff)
 	}
 }
 
 // The pattern of the temporaries is another package's: what that one leaves when it is cut off has to be found.
-func TestCleanKnowsTheNamesOfTemporaries(t *testing.T) {
+func TestTidyKnowsTheNamesOfTemporaries(t *testing.T) {
 	store := saved(t, record("t1", ""))
 	path := store.Path(record("t1", ""))
 	pending, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Clean("shop"); err != nil {
+	age(t, pending.Name())
+	if err := store.Tidy("shop"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(pending.Name()); !errors.Is(err, fs.ErrNotExist) {
