@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -69,9 +70,9 @@ func allowances() []allowance {
 		{path: "NetworkSettings/Ports", cause: runtime},
 		{path: "NetworkSettings/SandboxID", cause: runtime},
 		{path: "NetworkSettings/SandboxKey", cause: runtime},
-		{path: "NetworkSettings/" + addresses, cause: address},
+		{path: "NetworkSettings/" + addresses, cause: address, accepts: whileRunning},
 		{path: "NetworkSettings/Networks/*/NetworkID", cause: "looked up at start", accepts: laterAtStart},
-		{path: "NetworkSettings/Networks/*/" + addresses, cause: address},
+		{path: "NetworkSettings/Networks/*/" + addresses, cause: address, accepts: whileRunning},
 		{path: "NetworkSettings/Networks/*/IPAMConfig/IPv4Address|IPv6Address", cause: "an address can be spelled otherwise", accepts: sameAddress},
 		{path: "NetworkSettings/Networks/*/DNSNames", cause: "made of names and aliases at start"},
 		{path: "NetworkSettings/Networks/*/Aliases", cause: "the short id is one of them", accepts: sameAliases},
@@ -93,6 +94,12 @@ func (a allowance) matches(path []string) bool {
 
 func laterAtStart(_ *proof, _ []string, old, new any) bool {
 	return empty(new) || new == "" || old == new
+}
+
+// whileRunning accepts any address of a container that runs. One that has not been started has only what was asked for, which is no
+// other than the original's.
+func whileRunning(p *proof, path []string, old, new any) bool {
+	return up(p.new) || new == json.Number("0") || laterAtStart(p, path, old, new)
 }
 
 // sameSELinuxType compares user, role and type; what follows is drawn for each container.

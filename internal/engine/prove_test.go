@@ -67,7 +67,7 @@ func provenPair(t *testing.T) (old, created engine.Container, r engine.Replaceme
 // free are the places that say nothing about what a container is.
 var free = regexp.MustCompile(`^(Id|Name|Created|State|LogPath|HostsPath|HostnamePath|ResolvConfPath|RestartCount|ExecIDs)(\.|$)` +
 	`|^NetworkSettings\.(Ports|SandboxID|SandboxKey)` +
-	`|^NetworkSettings\.Networks\.[^.]+\.(EndpointID|Gateway|GlobalIPv6Address|GlobalIPv6PrefixLen|IPAddress|IPPrefixLen|IPv6Gateway|MacAddress|DNSNames)`)
+	`|^NetworkSettings\.Networks\.[^.]+\.DNSNames`)
 
 func TestProveFindsEveryMutation(t *testing.T) {
 	old, created, r := provenPair(t)
@@ -268,6 +268,32 @@ func TestProveFindsTheOldHostname(t *testing.T) {
 	change(tree, []string{"Config", "Hostname"}, engine.ShortID(old.ID))
 	if differences := engine.Prove(old, reencode(t, tree), r); len(differences) != 1 || differences[0].Path != "Config.Hostname" {
 		t.Errorf("got %+v", differences)
+	}
+}
+
+// Before its first start a container has no address but those that were asked for: one that the original has not would be new.
+func TestProveFindsAddressesOfItsOwn(t *testing.T) {
+	old, created, r := provenPair(t)
+	with := func(name string, to any) engine.Container {
+		tree := decode(t, created.Raw)
+		for _, endpoint := range tree["NetworkSettings"].(map[string]any)["Networks"].(map[string]any) {
+			endpoint.(map[string]any)[name] = to
+		}
+		return reencode(t, tree)
+	}
+	given := map[string]any{}
+	for _, endpoint := range decode(t, old.Raw)["NetworkSettings"].(map[string]any)["Networks"].(map[string]any) {
+		given = endpoint.(map[string]any)
+	}
+	for name, another := range map[string]any{"MacAddress": "02:00:00:00:00:01", "IPAddress": "10.9.0.9", "GlobalIPv6Address": "fd0c::9", "IPPrefixLen": 9} {
+		if differences := engine.Prove(old, with(name, another), r); len(differences) != 1 {
+			t.Errorf("%s %v, and the original has %v: %+v", name, another, given[name], differences)
+		}
+		for _, same := range []any{given[name], nil} {
+			if differences := engine.Prove(old, with(name, same), r); len(differences) > 0 {
+				t.Errorf("%s %v: %+v", name, same, differences)
+			}
+		}
 	}
 }
 
