@@ -2,9 +2,12 @@ package engine
 
 import (
 	"encoding/json"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client/pkg/versions"
 )
 
@@ -77,18 +80,25 @@ func supportedState(c Container, _ Info) string {
 
 // MACHeld says why a container cannot be given the MAC addresses again that its files ask for, or "". Inspect does not tell one that
 // was asked for from a generated one, but for that of the first network, and since API 1.52 not even that. Below 1.44 there is no
-// other: docker compose refuses two, and leaves out that of a further network itself.
+// other: docker compose refuses two, and leaves out that of a further network itself. But a container that has one was made by a
+// newer API of the same engine (DOCKER_API_VERSION).
 func MACHeld(c Container, wanted []string, info Info) string {
-	if versions.LessThan(info.APIVersion, endpointMACVersion) {
-		return ""
-	}
-	told := desiredMAC(c)
+	told, older := desiredMAC(c), versions.LessThan(info.APIVersion, endpointMACVersion)
 	for _, address := range wanted {
-		if !sameMAC(address, told) {
+		if !sameMAC(address, told) && (!older || hasMAC(c, address)) {
 			return "MAC address " + address + ", which the engine does not tell from a generated one, is not supported yet"
 		}
 	}
 	return ""
+}
+
+func hasMAC(c Container, address string) bool {
+	if c.NetworkSettings == nil {
+		return false
+	}
+	return slices.ContainsFunc(slices.Collect(maps.Values(c.NetworkSettings.Networks)), func(settings *network.EndpointSettings) bool {
+		return settings != nil && sameMAC(settings.MacAddress.String(), address)
+	})
 }
 
 func sameMAC(a, b string) bool {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 
 	"github.com/composure-dev/composure/internal/engine"
 )
@@ -128,7 +129,7 @@ func TestSupported(t *testing.T) {
 }
 
 func TestMACHeld(t *testing.T) {
-	const first, second = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+	const first, second, has = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
 	cases := map[string]struct {
 		reason string
 		api    string
@@ -144,10 +145,14 @@ func TestMACHeld(t *testing.T) {
 		"Since152":  {"inspect tells of none", "1.52", "", []string{first}, true},
 		"Before144": {"docker compose leaves it out, too", "1.41", "", []string{second}, false},
 		"Own":       {"the container's own is kept", "1.41", first, []string{first}, false},
+		"Older":     {"a newer engine is spoken to as if it were older, and the container has the address", "1.43", "", []string{has}, true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			c := engine.Container{Raw: json.RawMessage(`{"Config": {"MacAddress": "` + tc.told + `"}}`)}
+			c.NetworkSettings = &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{
+				"front": {}, "back": {MacAddress: network.HardwareAddr{2, 0, 0, 0, 0, 0xc}},
+			}}
 			if got := engine.MACHeld(c, tc.wanted, engine.Info{APIVersion: tc.api}); (got != "") != tc.held {
 				t.Errorf("%s: %q", tc.reason, got)
 			}
