@@ -238,7 +238,8 @@ func TestApplyRefusesALockedProject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, syncPolicy)
 		planned := w.propose().Plan
-		locker := engine.Locker{Reader: w.engine, Writer: w.engine, Prober: w.engine, Host: "elsewhere", Alive: func(int) bool { return true }}
+		locker := w.source.locker()
+		locker.Writer, locker.Prober, locker.Host = w.engine, w.engine, "elsewhere"
 		unlock, err := locker.Lock(t.Context(), "shop", "other")
 		if err != nil {
 			t.Fatal(err)

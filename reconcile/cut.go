@@ -51,7 +51,7 @@ func (s *Snapshot) observeCuts(src Source, own []engine.Container) {
 		swapped.Pace = usualPace()
 		c.swaps, c.finish = append(c.swaps, swapped), engine.Committed(own, swapped.Transaction)
 	}
-	locker := engine.Locker{Host: src.Host, Alive: src.Alive}
+	locker := src.locker()
 	if lock, stale := locker.Stale(s.Name, s.All); stale {
 		at(lock.Label(engine.LabelTransaction))
 	}
@@ -108,6 +108,11 @@ func (s *Snapshot) underWay(src Source, record state.Record) bool {
 	return record.Engine == "" || record.Engine != s.Engine.Host || slices.ContainsFunc(s.All, func(c engine.Container) bool {
 		return c.Label(engine.LabelRole) == engine.RoleLock && c.Label(engine.LabelTransaction) == record.Transaction
 	})
+}
+
+// locker tells who is at work on the project, by its lock and by its records.
+func (s Source) locker() engine.Locker {
+	return engine.Locker{Reader: s.Reader, Host: s.Host, Alive: s.Alive, Born: s.born}
 }
 
 func (s Source) born(pid int) string {

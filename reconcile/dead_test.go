@@ -1,11 +1,14 @@
 package reconcile
 
 import (
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/reconcile/plan"
@@ -82,6 +85,47 @@ func TestWithoutItsLockATransactionIsDead(t *testing.T) {
 		w.settled("as before, byte for byte")
 		w.wantContainers(before, "nothing was done to them")
 	})
+}
+
+// The usual crash: the power fails in the middle of a swap, and after that another process has the id that the lock and the record name;
+// in a container it is always the same id. Nobody is to wait for that one.
+func TestNobodyWaitsForAnotherProcessWithThePIDOfTheLock(t *testing.T) {
+	for name, pid := range map[string]int{"Another": 4711, "OwnPredecessor": os.Getpid()} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, syncPolicy)
+				before := w.containers()
+				w.source.Born = func(int) string { return "boot/1" }
+				w.die(4, true)
+				_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+				w.reborn()
+				w.madeBy(pid)
+				w.source.Alive = func(int) bool { return true }
+				if p := w.propose().Plan; Recovers(p) || len(p.Held) != 1 {
+					t.Errorf("it is at work, and yet: %+v", p)
+				}
+				w.source.Born = func(int) string { return "later/1" }
+				w.settled("as before")
+				w.wantContainers(before, "it was undone")
+			})
+		})
+	}
+}
+
+// madeBy makes the record and the lock those of another process.
+func (w *world) madeBy(pid int) {
+	w.t.Helper()
+	record := w.recorded()
+	record.PID = pid
+	w.save(record)
+	lock := w.inspect("composure-lock-shop")
+	lock.Config.Labels[engine.LabelPID] = strconv.Itoa(pid)
+	if err := w.engine.Remove(w.t.Context(), lock.ID, true); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.engine.Create(w.t.Context(), engine.Spec{Name: lock.CleanName(), Config: lock.Config, Host: lock.HostConfig}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // What a later transaction has verified is not undone for an earlier one that nobody had known to be dead.

@@ -80,7 +80,8 @@ func (e *Executor) tidyRecords(project string) {
 }
 
 func (e *Executor) lockProject(ctx context.Context, src Source, project, id string) (func(context.Context) error, error) {
-	locker := engine.Locker{Reader: src.Reader, Writer: e.Writer, Prober: e.Prober, Host: src.Host, Alive: src.Alive}
+	locker := src.locker()
+	locker.Writer, locker.Prober = e.Writer, e.Prober
 	let, err := locker.Lock(ctx, project, id)
 	if locked, held := errors.AsType[*engine.LockedError](err); held {
 		return nil, hint.Wrap(err, waitFor(locked))

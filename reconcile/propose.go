@@ -220,7 +220,7 @@ func recoveries(snap Snapshot) []plan.Recover {
 
 // blocked holds the whole project while somebody changes it, and what this run cannot put in order.
 func blocked(src Source, snap Snapshot) []plan.Hold {
-	locker := engine.Locker{Host: src.Host, Alive: src.Alive}
+	locker := src.locker()
 	if holder := locker.Holder(snap.Name, snap.All); holder != nil && holder.Transaction != src.Transaction {
 		return []plan.Hold{{Object: "project " + snap.Name, Reason: holder.Error(), Next: waitFor(holder)}}
 	}

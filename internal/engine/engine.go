@@ -27,6 +27,7 @@ const (
 	LabelRestart     = "composure.restart"     // its restart policy as docker's --restart takes it, which an undo takes from it
 	LabelHost        = "composure.host"        // on a lock: who holds it
 	LabelPID         = "composure.pid"         // on a lock: the holder's process id on that host
+	LabelProcess     = "composure.process"     // on a lock: tells that process from others with its id; absent where the host does not tell
 	LabelStarted     = "composure.started"     // on a lock: since when, RFC 3339
 	LabelRole        = "composure.role"        // lock | probe, also on the probe image; not on a replacement
 )

@@ -26,6 +26,34 @@ type Locker struct {
 	Host   string // name of this host
 	// Alive reports whether a process of this host runs. A lock of this host whose process is gone is replaced.
 	Alive func(pid int) bool
+	// Born tells the process that has an id from others that have had it; empty where that is not known.
+	Born func(pid int) string
+}
+
+// Life is what is known of a process that a lock or a record names.
+type Life int
+
+// The three that there are. Only the first says that what the process had begun may be put in order.
+const (
+	LifeOver   Life = iota // it is gone, whatever has its id now
+	LifeUnsure             // a process has its id, and may be another one
+	LifeSure               // that very process runs
+)
+
+// Life tells how a process of this host is that had this id and birth when it wrote them down; born is empty where it noted none. One
+// with the id of this process that noted none is a predecessor, as in a container whose first process always has the same id: where
+// births are known, this process notes its own.
+func (l *Locker) Life(pid int, born string) Life {
+	if !l.Alive(pid) {
+		return LifeOver
+	}
+	switch now := l.Born(pid); {
+	case now == "", born == "" && pid != os.Getpid():
+		return LifeUnsure
+	case now == born:
+		return LifeSure
+	}
+	return LifeOver
 }
 
 // LockedError is a lock that somebody holds.
@@ -113,18 +141,22 @@ func (l *Locker) Stale(project string, all []Container) (Container, bool) {
 }
 
 func (l *Locker) spec(ref, project, transaction string) Spec {
+	labels := map[string]string{
+		LabelRole:        RoleLock,
+		LabelTransaction: transaction,
+		LabelHost:        l.Host,
+		LabelPID:         strconv.Itoa(os.Getpid()),
+		LabelStarted:     time.Now().UTC().Format(time.RFC3339),
+	}
+	if born := l.Born(os.Getpid()); born != "" {
+		labels[LabelProcess] = born
+	}
 	return Spec{
 		Name: lockPrefix + project,
 		Config: &container.Config{
 			Image:      ref,
 			Entrypoint: []string{probePath},
-			Labels: map[string]string{
-				LabelRole:        RoleLock,
-				LabelTransaction: transaction,
-				LabelHost:        l.Host,
-				LabelPID:         strconv.Itoa(os.Getpid()),
-				LabelStarted:     time.Now().UTC().Format(time.RFC3339),
-			},
+			Labels:     labels,
 		},
 		Host: &container.HostConfig{NetworkMode: "none"},
 	}
@@ -136,7 +168,7 @@ func (l *Locker) stale(holder Container) bool {
 		return false
 	}
 	pid, err := strconv.Atoi(holder.Label(LabelPID))
-	return err == nil && !l.Alive(pid)
+	return err == nil && l.Life(pid, holder.Label(LabelProcess)) == LifeOver
 }
 
 // unanswered holds for a lock that this very transaction has made without being told so.

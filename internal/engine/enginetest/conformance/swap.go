@@ -190,8 +190,11 @@ func testUndo(t *testing.T, f Fixture) {
 }
 
 func testLock(t *testing.T, f Fixture) {
-	alive := true
-	locker := &engine.Locker{Reader: f.Reader, Writer: f.Writer, Prober: f.Prober, Host: "here", Alive: func(int) bool { return alive }}
+	alive, born := true, "boot/1"
+	locker := &engine.Locker{
+		Reader: f.Reader, Writer: f.Writer, Prober: f.Prober, Host: "here",
+		Alive: func(int) bool { return alive }, Born: func(int) string { return born },
+	}
 	unlock, err := locker.Lock(t.Context(), f.Prefix, "first")
 	f.must(t, err)
 	t.Cleanup(func() { _ = unlock(context.WithoutCancel(t.Context())) })
@@ -217,7 +220,11 @@ func testLock(t *testing.T, f Fixture) {
 	alive = true
 	unlockThird, err := locker.Lock(t.Context(), f.Prefix, "third")
 	f.must(t, err)
+	born = "boot/2" // another process has the id by now
+	unlockFourth, err := locker.Lock(t.Context(), f.Prefix, "fourth")
+	f.must(t, err)
 	f.must(t, unlockThird(t.Context()))
+	f.must(t, unlockFourth(t.Context()))
 }
 
 func testProbe(t *testing.T, f Fixture) {
