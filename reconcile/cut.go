@@ -94,18 +94,25 @@ func (s *Snapshot) concerns(record state.Record) bool {
 	return len(record.Containers) == 0 || s.Engine.Host == "" || record.Engine == "" || record.Engine == s.Engine.Host
 }
 
-// underWay reports whether the process of a transaction runs. This one has none but the transaction that asks. A process with the id
-// of a dead one may be another: it was born at another time, or does not hold the lock that whoever is at work on the engine holds.
+// underWay reports whether a transaction is at work. That its very process runs is enough: the list of the containers may be older than
+// its lock. Where only the id is known the process may be another one, which does not hold the lock that whoever is at work on the engine
+// holds. This process may have had to leave a transaction; it has let go of the lock then.
 func (s *Snapshot) underWay(src Source, record state.Record) bool {
-	switch born := src.born(record.PID); {
-	case record.Transaction == src.Transaction:
+	if record.Transaction == src.Transaction {
 		return true
-	case record.Host != src.Host || record.PID == os.Getpid() || !src.Alive(record.PID):
-		return false
-	case record.Process != "" && born != "" && record.Process != born:
+	}
+	if record.Host != src.Host {
 		return false
 	}
-	return record.Engine == "" || record.Engine != s.Engine.Host || slices.ContainsFunc(s.All, func(c engine.Container) bool {
+	locker := src.locker()
+	life, own := locker.Life(record.PID, record.Process), record.PID == os.Getpid()
+	if life == engine.LifeOver {
+		return false
+	}
+	if !own && (life == engine.LifeSure || record.Engine == "" || record.Engine != s.Engine.Host) {
+		return true
+	}
+	return slices.ContainsFunc(s.All, func(c engine.Container) bool {
 		return c.Label(engine.LabelRole) == engine.RoleLock && c.Label(engine.LabelTransaction) == record.Transaction
 	})
 }

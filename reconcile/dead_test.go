@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"os"
 	"strconv"
 	"strings"
@@ -125,6 +126,65 @@ func (w *world) madeBy(pid int) {
 	}
 	if _, err := w.engine.Create(w.t.Context(), engine.Spec{Name: lock.CleanName(), Config: lock.Config, Host: lock.HostConfig}); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// lateReader has something happen right after it has listed the containers.
+type lateReader struct {
+	engine.Reader
+	then func()
+}
+
+func (r lateReader) List(ctx context.Context, filters ...string) ([]engine.Container, error) {
+	list, err := r.Reader.List(ctx, filters...)
+	r.then()
+	return list, err
+}
+
+// A process that takes the lock after the containers were listed, and writes its record before the records are, is at work all the same.
+func TestTransactionThatBeginsDuringTheLookIsNotCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, syncPolicy)
+		w.source.Born = func(int) string { return "boot/1" }
+		info, err := w.engine.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.source.Reader = lateReader{w.engine, func() {
+			record := w.patching("t0")
+			record.Engine = info.Host
+			w.save(record)
+		}}
+		if p := w.propose().Plan; Recovers(p) {
+			t.Errorf("its process lives, and yet: %+v", p.Steps)
+		}
+	})
+}
+
+// A process that lives on may have had to leave a transaction: it has let go of the lock then.
+func TestOwnTransactionIsUnderWayWhileItHasTheLock(t *testing.T) {
+	for name, locked := range map[string]bool{"Locked": true, "LetGo": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, syncPolicy)
+				w.source.Born = func(int) string { return "boot/1" }
+				record := w.patching("t0")
+				record.PID = os.Getpid()
+				w.save(record)
+				if locked {
+					if _, err := w.executor.lockProject(t.Context(), w.source, "shop", "t0"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				proposal := w.propose()
+				if p := proposal.Plan; Recovers(p) == locked || len(p.Held) > 0 != locked {
+					t.Errorf("plan = %+v", p)
+				}
+				if cuts := proposal.Snapshot.cuts; len(cuts) > 0 == locked {
+					t.Errorf("cut off: %+v", cuts)
+				}
+			})
+		})
 	}
 }
 
