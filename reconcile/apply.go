@@ -141,8 +141,9 @@ type transaction struct {
 	swapper  engine.Swapper
 	baseline map[string]error // by check step; nil: it passed before anything was changed
 	swapped  []engine.Swapped
-	ids      map[string]string // of replaced containers, to those of their replacements
-	rebuilt  map[string]string // of old containers that an undo had to make again, to what it made
+	tried    map[string]engine.Swapped // every swap that was begun, by the id of its old container
+	ids      map[string]string         // of replaced containers, to those of their replacements
+	rebuilt  map[string]string         // of old containers that an undo had to make again, to what it made
 	outcomes map[string]plan.Outcome
 	// shaken are the steps that have done something to the container they are about; those that were refused before have not.
 	shaken   map[string]bool
@@ -157,7 +158,7 @@ func newTransaction(e *Executor, src Source, proposal Proposal, id string) *tran
 	_, onFailure := policy.Strictest(concerned(proposal))
 	t := &transaction{
 		Executor: e, src: src, proposal: proposal, id: id,
-		baseline: map[string]error{}, outcomes: map[string]plan.Outcome{}, shaken: map[string]bool{}, ids: map[string]string{}, rebuilt: map[string]string{},
+		baseline: map[string]error{}, outcomes: map[string]plan.Outcome{}, shaken: map[string]bool{}, ids: map[string]string{}, rebuilt: map[string]string{}, tried: map[string]engine.Swapped{},
 		keep:    onFailure == policy.OnFailureKeep,
 		verify:  verifier{reader: src.Reader, prober: e.Prober, redactor: proposal.redactor(), targets: map[string]string{}, watched: map[string]watch{}},
 		swapper: engine.Swapper{Reader: src.Reader, Writer: e.Writer, APIVersion: proposal.Snapshot.Engine.APIVersion},

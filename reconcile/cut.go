@@ -266,6 +266,6 @@ func revive(record state.Record, recorded state.Container) (engine.Swapped, erro
 	}
 	return engine.Swapped{
 		Old: old, NewID: recorded.Replacement, Transaction: record.Transaction, Pace: recordedPace(recorded.Pace), Injected: recorded.Injected,
-		Touched: recorded.Stopping, Stopped: recorded.Stopping,
+		Touched: recorded.Stopping, Stopped: recorded.Stopping, RanFor: time.Duration(recorded.RanForMs) * time.Millisecond,
 	}, nil
 }

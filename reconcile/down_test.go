@@ -2,11 +2,14 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/engine/enginetest"
+	"github.com/composure-dev/composure/internal/state"
 )
 
 // down is docker compose down.
@@ -113,6 +116,31 @@ func TestStoppedContainerWithTheNameIsForAPerson(t *testing.T) {
 			t.Errorf("result = %q, want a person to be told what to remove:\n%s", applied.Result, told)
 		}
 		if err := w.engine.Start(t.Context(), stranger.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.settled("is left as it is")
+	})
+}
+
+// Somebody's container has the name, and the old one is there still: starting that beside it would double the service.
+func TestOldContainerBesideAStrangersIsForAPerson(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := crashed(t, swapping)
+		recorded := w.recorded().Containers[slices.IndexFunc(w.recorded().Containers, func(c state.Container) bool { return c.Stopping })]
+		if err := w.engine.Remove(t.Context(), recorded.Replacement, true); err != nil {
+			t.Fatal(err)
+		}
+		stranger, err := w.engine.AddService(t.Context(), enginetest.Service{Project: "shop", Name: recorded.Service, Image: "shop:1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		applied := w.apply()
+		told := strings.Join(applied.Restored, "\n")
+		if applied.Result != ResultRollbackFailed || strings.Contains(told, "docker start") ||
+			!strings.Contains(told, "docker rm "+engine.ShortID(recorded.ID)) || !strings.Contains(told, engine.ShortID(stranger.ID)) {
+			t.Errorf("result = %q:\n%s", applied.Result, told)
+		}
+		if err := w.engine.Remove(t.Context(), recorded.ID, true); err != nil {
 			t.Fatal(err)
 		}
 		w.settled("is left as it is")

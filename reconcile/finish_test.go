@@ -7,6 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/engine/enginetest"
 	"github.com/composure-dev/composure/internal/state"
@@ -16,18 +19,142 @@ import (
 func committing(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, syncPolicy)
+	w.dieCommitting()
+	return w
+}
+
+func (w *world) dieCommitting() {
+	w.t.Helper()
 	dead := false
 	w.executor.Writer = &faultyWriter{Writer: w.engine, fail: func(_ int, verb, _ string) (bool, bool) {
 		dead = dead || verb == "remove"
 		return dead, false
 	}}
 	w.source.Journal = mortalJournal{w.source.Journal, &dead}
-	_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+	_, _ = w.executor.Apply(w.t.Context(), w.source, w.propose().Plan)
 	w.reborn()
 	if w.recorded().Phase != state.PhaseCommitting {
-		t.Fatalf("phase = %q", w.recorded().Phase)
+		w.t.Fatalf("phase = %q", w.recorded().Phase)
 	}
-	return w
+}
+
+// What was verified before the crash may have crashed once since: that is no reason to keep the old container for ever.
+func TestFinishTakesWhatHasRestartedSince(t *testing.T) {
+	for _, oldGone := range []bool{false, true} {
+		t.Run(fmt.Sprintf("old gone %v", oldGone), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, syncPolicy)
+				crashes := map[string]bool{}
+				w.restart(composeFile, func(env map[string]string) enginetest.Behavior {
+					b := program(env)
+					if name := env["POLL"]; env["SYNC_ENABLED"] != "" && !crashes[name] {
+						crashes[name], b.Exit = true, &enginetest.Exit{After: time.Hour, Code: 1}
+					}
+					return b
+				}, container.RestartPolicyAlways)
+				w.dieCommitting()
+				later(2 * time.Hour)
+				for _, c := range w.recorded().Containers {
+					if now, err := w.engine.Inspect(t.Context(), c.Replacement); err != nil || now.RestartCount != 1 {
+						t.Fatalf("%v, %d restarts", err, now.RestartCount)
+					}
+					if !oldGone {
+						continue
+					}
+					if err := w.engine.Remove(t.Context(), c.ID, true); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.settled("")
+				if got := w.recorded().Outcome; got != state.OutcomeRecoveredFinished {
+					t.Errorf("outcome = %q", got)
+				}
+				w.wantOneRunningEach()
+			})
+		})
+	}
+}
+
+// What shares the network of a new container that is gone goes back with it.
+func TestFinishKeepsWhatBelongsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, withoutChecks())
+		w.share()
+		w.dieCommitting()
+		for _, c := range w.recorded().Containers {
+			if c.Service != "app" {
+				continue
+			}
+			if err := w.engine.Remove(t.Context(), c.Replacement, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.settled("so that the old one")
+		w.wantOneRunningEach()
+		if app, beat := w.inspect("shop-app-1"), w.inspect("shop-beat-1"); string(beat.HostConfig.NetworkMode) != "container:"+app.ID {
+			t.Errorf("beat is in the network %s, and app is %s", beat.HostConfig.NetworkMode, app.ID)
+		}
+		if got := w.recorded().Outcome; got != state.OutcomeLeftover {
+			t.Errorf("outcome = %q", got)
+		}
+	})
+}
+
+// share makes beat anew, in the network of app.
+func (w *world) share() {
+	w.t.Helper()
+	w.write(strings.Replace(composeFile, "  beat:\n    image: shop:1\n", "  beat:\n    image: shop:1\n    network_mode: service:app\n", 1))
+	project := w.propose().Snapshot.Project
+	flavor, _ := compose.FlavorOf("2.40.3")
+	network := "container:" + w.inspect("shop-app-1").ID
+	hash, err := project.HashShared("beat", flavor, compose.Shared{Network: network})
+	if err == nil {
+		err = w.engine.Remove(w.t.Context(), w.inspect("shop-beat-1").ID, true)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	env := map[string]string{}
+	for key, v := range project.Services["beat"].Environment {
+		env[key] = *v.Value
+	}
+	_, err = w.engine.AddService(w.t.Context(), enginetest.Service{
+		Project: "shop", Name: "beat", Image: "shop:1", ConfigHash: hash, Env: env,
+		Edit: func(spec *engine.Spec) { spec.Host.NetworkMode, spec.Network = container.NetworkMode(network), nil },
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Where the new container is the only one, nothing that a person is told may remove it.
+func TestWhatIsToldOfABrokenFinishRemovesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, withoutChecks())
+		broken := false
+		w.restart(composeFile, func(env map[string]string) enginetest.Behavior {
+			b := program(env)
+			if broken {
+				b.Exit = &enginetest.Exit{Code: 1}
+			}
+			return b
+		}, "")
+		w.dieCommitting()
+		broken = true
+		for _, c := range w.recorded().Containers {
+			if err := w.engine.Remove(t.Context(), c.ID, true); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.engine.Stop(t.Context(), c.Replacement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		applied := w.apply()
+		told := strings.Join(applied.Restored, "\n")
+		if applied.Result != ResultRollbackFailed || strings.Contains(told, "docker rm") || !strings.Contains(told, "docker restart ") {
+			t.Errorf("result = %q:\n%s", applied.Result, told)
+		}
+	})
 }
 
 func TestWhatIsToldOfAFinishIsTrue(t *testing.T) {

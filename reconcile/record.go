@@ -121,8 +121,14 @@ func (t *transaction) handing(step plan.Step) error {
 // stopping notes a swap right before the first write to its old container: from then on an undo has to put that one back.
 func (t *transaction) stopping(swapped engine.Swapped) error {
 	for i := range t.record.Containers {
-		if t.record.Containers[i].ID == swapped.Old.ID {
-			t.record.Containers[i].Replacement, t.record.Containers[i].Stopping = swapped.NewID, true
+		entry := &t.record.Containers[i]
+		if entry.ID != swapped.Old.ID {
+			continue
+		}
+		entry.Replacement, entry.Stopping, entry.Injected = swapped.NewID, true, swapped.Injected
+		entry.RanForMs = max(swapped.RanFor.Milliseconds(), min(1, int64(swapped.RanFor)))
+		if swapped.Old.Raw != nil {
+			entry.Inspect = swapped.Old.Raw // as it is now, and not when the plan was made
 		}
 	}
 	return t.src.Journal.Save(t.record)

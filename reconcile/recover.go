@@ -166,10 +166,12 @@ func (r *recoverer) takenDown(c cut) bool {
 
 // undoSwaps goes in the order that [engine.UndoOrder] says. rebuilt is told which container is in the place of another.
 func (r *recoverer) undoSwaps(ctx context.Context, c cut, rebuilt map[string]string) (restored, problems []string, shaken bool) {
+	var undone []engine.Swapped
 	for _, swapped := range engine.UndoOrder(r.proposal.Snapshot.All, c.unfinished()) {
 		swapped.Moved = rebuilt
 		line, err := r.undoSwap(ctx, &swapped)
 		shaken = shaken || swapped.Stopped
+		undone = append(undone, swapped)
 		if swapped.Rebuilt != "" {
 			rebuilt[swapped.Old.ID] = swapped.Rebuilt
 		}
@@ -179,7 +181,12 @@ func (r *recoverer) undoSwaps(ctx context.Context, c cut, rebuilt map[string]str
 			restored = append(restored, line)
 		}
 	}
-	return restored, problems, shaken
+	done, failed := r.joiner().again(ctx, undone)
+	return append(restored, done...), append(problems, failed...), shaken
+}
+
+func (r *recoverer) joiner() joiner {
+	return joiner{all: r.proposal.Snapshot.All, reader: r.src.Reader, swapper: &r.swapper, project: r.proposal.Snapshot.Name, redactor: r.redactor}
 }
 
 // takeBack has docker compose make again what it has replaced. A container that it makes of the files as they are now, and that is
@@ -210,7 +217,7 @@ func (r *recoverer) undoSwap(ctx context.Context, swapped *engine.Swapped) (stri
 	if err != nil || !swapped.Touched {
 		return "", err
 	}
-	line, err := asBeforeContainer(ctx, r.src.Reader, swapped.Old, swapped.Rebuilt, swapped.Pace.OneShot)
+	line, err := asBeforeContainer(ctx, r.src.Reader, *swapped)
 	return swapped.Name() + ": " + line, err
 }
 
@@ -297,8 +304,9 @@ func (r *recoverer) undoFiles(record state.Record) (restored, problems []string)
 
 // finish removes the old containers that are left.
 func (r *recoverer) finish(ctx context.Context, c cut) (restored, problems []string) {
+	kept := map[string]string{} // new containers that are gone, with the old ones that run in their place
 	for _, swapped := range c.unfinished() {
-		line, err := r.finishSwap(ctx, &swapped)
+		line, err := r.finishSwap(ctx, &swapped, kept)
 		if err == nil {
 			restored = append(restored, swapped.Name()+": "+line)
 			continue
@@ -309,8 +317,9 @@ func (r *recoverer) finish(ctx context.Context, c cut) (restored, problems []str
 }
 
 // finishSwap keeps the old container when it is the only one there is, and says how it is.
-func (r *recoverer) finishSwap(ctx context.Context, swapped *engine.Swapped) (string, error) {
+func (r *recoverer) finishSwap(ctx context.Context, swapped *engine.Swapped, kept map[string]string) (string, error) {
 	id := engine.ShortID(swapped.Old.ID)
+	swapped.Verified = true
 	_, err := look(ctx, r.src.Reader, swapped.Old.ID)
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
@@ -318,9 +327,18 @@ func (r *recoverer) finishSwap(ctx context.Context, swapped *engine.Swapped) (st
 	case err != nil:
 		return "", err
 	}
-	if _, err := look(ctx, r.src.Reader, swapped.NewID); errors.Is(err, engine.ErrNotFound) {
-		r.kept = true
+	replacement, err := look(ctx, r.src.Reader, swapped.NewID)
+	gone := errors.Is(err, engine.ErrNotFound)
+	if gone || engine.RefersToAny(replacement, kept) {
+		r.kept, kept[swapped.NewID] = true, swapped.Old.ID
+	}
+	switch {
+	case gone:
 		return fmt.Sprintf("somebody removed the new container %s, so that the old one %s runs again", engine.ShortID(swapped.NewID), id), r.swapper.Undo(ctx, swapped)
+	case kept[swapped.NewID] != "":
+		return fmt.Sprintf("what the new container shares namespaces or volumes with is gone, so that the old one %s runs again", id), r.swapper.Undo(ctx, swapped)
+	case err != nil:
+		return "", err
 	}
 	return fmt.Sprintf("the old container %s is removed", id), r.swapper.Commit(ctx, *swapped)
 }
@@ -329,6 +347,11 @@ func (r *recoverer) finishSwap(ctx context.Context, swapped *engine.Swapped) (st
 func (r *recoverer) notFinished(ctx context.Context, swapped engine.Swapped, err error) string {
 	if _, taken := takenFor(err); taken {
 		return r.notUndone(ctx, swapped.Old, err)
+	}
+	if _, gone := look(ctx, r.src.Reader, swapped.Old.ID); errors.Is(gone, engine.ErrNotFound) {
+		id := engine.ShortID(swapped.NewID)
+		return fmt.Sprintf("container %s: the new one, which is the only one there is, is not as it should be: %v; see why, restart it, and apply again:\n  docker logs %s\n  docker restart %s",
+			swapped.Name(), err, id, id)
 	}
 	return fmt.Sprintf("container %s: %v; if the new one is to stay: docker rm %s; if the old one is:\n  %s",
 		swapped.Name(), err, engine.ShortID(swapped.Old.ID), strings.Join(engine.RecoveryCommands(swapped.Old), "\n  "))

@@ -21,7 +21,9 @@ func (t *transaction) rollback(ctx context.Context) (restored, problems []string
 	// It goes on after Ctrl-C, since half a rollback is the worst of all ends. Every part of it has a bound of its own.
 	undo := context.WithoutCancel(ctx)
 	t.Progress("rolling back: " + t.failure)
-	for _, undone := range []func(context.Context) ([]string, []string){t.undoSwaps, t.undoFiles, t.takeBack, t.restartAgain, t.recheck} {
+	for _, undone := range []func(context.Context) ([]string, []string){
+		t.undoSwaps, t.undoFiles, t.takeBack, t.restartAgain, t.joinAgain, t.recheck,
+	} {
 		done, failed := undone(undo)
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}
@@ -35,7 +37,9 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 	for i := range t.swapped { // in the order they were made: what shares a namespace needs the other to run
 		swapped := &t.swapped[i]
 		swapped.Moved = t.rebuilt
-		if err := undo(ctx, &t.swapper, swapped); err != nil {
+		err := undo(ctx, &t.swapper, swapped)
+		t.tried[swapped.Old.ID] = *swapped
+		if err != nil {
 			problems = append(problems, t.verify.redactor.String(notUndone(swapped.Old, err)))
 			t.amend(swapped.Old.ID, plan.ResultNotUndone)
 			continue
@@ -55,7 +59,7 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 			continue
 		}
 		// The swap that failed has undone itself; that, too, is looked at.
-		line, err := asBeforeContainer(ctx, t.src.Reader, old, t.rebuilt[old.ID], step.Swap.Pace.OneShot)
+		line, err := asBeforeContainer(ctx, t.src.Reader, t.tried[old.ID])
 		if err == nil {
 			restored = append(restored, step.Object+": "+line)
 			continue
@@ -106,13 +110,14 @@ func (t *transaction) restartAgain(ctx context.Context) (restored, problems []st
 
 // asBeforeContainer looks whether a container is as it was before its swap, or what was made in its place when somebody had removed
 // it, and says how that is. A one-shot that was started again may have come to its end.
-func asBeforeContainer(ctx context.Context, reader engine.Reader, old engine.Container, rebuilt string, oneShot bool) (string, error) {
+func asBeforeContainer(ctx context.Context, reader engine.Reader, swapped engine.Swapped) (string, error) {
+	old, rebuilt := swapped.Old, swapped.Rebuilt
 	now, err := look(ctx, reader, cmp.Or(rebuilt, old.ID))
-	ended := oneShot && engine.Succeeded(now)
+	ended := swapped.Pace.OneShot && engine.Succeeded(now)
 	switch {
 	case err != nil:
 		return "", err
-	case !now.Running() && !ended && old.RestartCount == 0:
+	case !now.Running() && !ended && !swapped.KeptCrashing():
 		return "", fmt.Errorf("it is %s", now.State.Status)
 	case now.CleanName() != old.CleanName():
 		return "", fmt.Errorf("its name is %s", now.CleanName())
@@ -145,6 +150,10 @@ func notUndone(old engine.Container, err error) string {
 		service := old.Label(engine.LabelService)
 		return fmt.Sprintf("container %s (%s) is gone, somebody removed it; what runs of %s was left alone; bring it to what the files say with:\n  docker compose up -d %s",
 			old.CleanName(), engine.ShortID(old.ID), service, service)
+	}
+	if taken, is := errors.AsType[*engine.TakenError](err); is {
+		return fmt.Sprintf("container %s (%s) does not run as before: %v; if that one is to stay, remove the old one, else remove that one and apply again:\n  docker rm %s\n  docker rm -f %s",
+			old.CleanName(), engine.ShortID(old.ID), err, engine.ShortID(old.ID), engine.ShortID(taken.Holder))
 	}
 	return fmt.Sprintf("container %s (%s) does not run as before: %v; try:\n  %s",
 		old.CleanName(), engine.ShortID(old.ID), err, strings.Join(engine.RecoveryCommands(old), "\n  "))

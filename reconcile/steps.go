@@ -134,7 +134,7 @@ func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
 	t.Progress(fmt.Sprintf("swapping %s, container %s; should this process die, the next composure apply puts it in order; by hand:\n  %s",
 		step.Object, engine.ShortID(old.ID), strings.Join(append(engine.RecoveryCommands(old), oldContents(t.src.Journal.Path(t.record))), "\n  ")))
 	swapped, err := t.swapper.Swap(ctx, replacement, pace(step.Swap.Pace))
-	t.shaken[step.ID] = swapped.Touched
+	t.shaken[step.ID], t.tried[old.ID] = swapped.Touched, swapped
 	if err != nil {
 		t.finish(step, began, err, "")
 		if swapped.Rebuilt != "" {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -95,10 +96,22 @@ func (c *Client) Remove(ctx context.Context, id string, force bool) error {
 	})
 }
 
+// updateAttempts bounds how often an update is tried that meets a process in the instant of its end: the engine still takes the
+// container for running, and refuses since the process is gone. A moment later it knows.
+const updateAttempts = 10
+
 // SetRestartPolicy implements Writer.
 func (c *Client) SetRestartPolicy(ctx context.Context, id string, policy container.RestartPolicy) error {
-	return c.byFullID("update restart policy of container", id, func() error {
-		_, err := c.api.ContainerUpdate(ctx, id, client.ContainerUpdateOptions{RestartPolicy: &policy})
+	return c.byFullID("update restart policy of container", id, func() (err error) {
+		for range updateAttempts {
+			_, err = c.api.ContainerUpdate(ctx, id, client.ContainerUpdateOptions{RestartPolicy: &policy})
+			if err == nil || !strings.Contains(err.Error(), "not running") {
+				return err
+			}
+			if paused := pause(ctx, pollInterval); paused != nil {
+				return err
+			}
+		}
 		return err
 	})
 }

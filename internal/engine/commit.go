@@ -29,7 +29,7 @@ func alive(c Container, swapped Swapped) error {
 	switch {
 	case c.Name != swapped.Old.Name:
 		return fmt.Errorf("it is called %q", c.CleanName())
-	case c.RestartCount > 0:
+	case c.RestartCount > 0 && !swapped.Verified:
 		return errors.New("it has restarted by itself")
 	case c.State != nil && c.State.Paused:
 		return errors.New("it is paused")
@@ -105,7 +105,7 @@ func (s *Swapper) settleOn(ctx context.Context, c Container, others []Container,
 	if err := s.restorePolicy(ctx, c, policyBefore(c)); err != nil {
 		return err
 	}
-	if swapped.Pace.OneShot && Succeeded(c) {
+	if Healthy(c) == nil || swapped.Pace.OneShot && Succeeded(c) {
 		return nil
 	}
 	if err := s.Writer.Start(ctx, c.ID); err != nil {

@@ -90,6 +90,7 @@ func begun(old Container, swapped Swapped) Swapped {
 // it is given back after one.
 func (w census) cutOff(original, replacement Container) Swapped {
 	swapped := Swapped{Old: asBefore(original, replacement), NewID: replacement.ID, Transaction: replacement.Label(LabelTransaction)}
+	swapped.RanFor = ranFor(original, replacement)
 	policy := original.HostConfig.RestartPolicy
 	if up(original) && !policy.IsNone() && original.Name == swapped.Old.Name {
 		return swapped

@@ -19,8 +19,8 @@ const (
 // BackName is what a container that is rebuilt in an undo is called until it runs.
 func BackName(name string) string { return name + backSuffix }
 
-// refersToAny reports whether the container lives in namespaces of one of the others, or uses their volumes.
-func refersToAny(c Container, others map[string]string) bool {
+// RefersToAny reports whether the container lives in namespaces of one of the others, by full id, or uses their volumes.
+func RefersToAny(c Container, others map[string]string) bool {
 	return slices.ContainsFunc(references(c), func(id string) bool { return others[id] != "" })
 }
 
@@ -112,7 +112,7 @@ func (s *Swapper) putBack(ctx context.Context, swapped *Swapped, rebuilt Contain
 	if err := s.Writer.Start(ctx, rebuilt.ID); err != nil {
 		return err
 	}
-	if err := s.waitAsBefore(ctx, rebuilt.ID, *swapped, left); err != nil {
+	if err := s.waitAsBefore(ctx, rebuilt.ID, *swapped); err != nil {
 		return err
 	}
 	if err := s.remove(ctx, left); err != nil {

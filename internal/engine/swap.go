@@ -40,6 +40,10 @@ type Swapped struct {
 	// Stopped is set before the old container is asked to stop. From then on it may end at any time, whatever was answered and
 	// however it looks.
 	Stopped bool
+	// RanFor is how long the old container had run by itself when its replacement was created, by the engine's clock. Zero: not known.
+	RanFor time.Duration
+	// Verified says that an earlier run has checked everything: that the new container has restarted since says nothing any more.
+	Verified bool
 	// Inferred is set when Old was read after the swap had begun: how it ran before is not known.
 	Inferred bool
 	// Restarted is set once an undo has started the old container again: a further undo only waits for it.
@@ -52,6 +56,33 @@ type Swapped struct {
 
 // Name is the name that the old container had and the new one has after the swap.
 func (s Swapped) Name() string { return s.Old.CleanName() }
+
+// KeptCrashing reports whether the old container was in a crash loop before the swap: it is as before once it is started. One that
+// has crashed and then run well, for as long as is asked of a new one, was not.
+func (s Swapped) KeptCrashing() bool {
+	switch {
+	case s.Old.State == nil:
+		return false
+	case s.Old.State.Restarting:
+		return true
+	case s.Old.RestartCount == 0 || healthOf(s.Old) == container.Healthy:
+		return false
+	}
+	return 0 < s.RanFor && s.RanFor < s.Pace.StableFor
+}
+
+// ranFor is how long a container had run when another one was created.
+func ranFor(c, created Container) time.Duration {
+	if c.State == nil {
+		return 0
+	}
+	began, err := time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	until, badTime := time.Parse(time.RFC3339Nano, created.Created)
+	if err != nil || badTime != nil {
+		return 0
+	}
+	return max(1, until.Sub(began)) // one that was started again meanwhile has run for no time
+}
 
 // SwapError is a swap that failed and was undone, or was to be undone.
 type SwapError struct {
@@ -153,7 +184,7 @@ func (s *swap) prove(ctx context.Context) error {
 // has changed would be lost. An undo judges by how it runs now; only what lives in a container that was stopped for the swap before
 // may have ended for that, and ran before as it was observed.
 func (s *swap) recheck(ctx context.Context) error {
-	orphaned := refersToAny(s.swapped.Old, s.replacement.References)
+	orphaned := RefersToAny(s.swapped.Old, s.replacement.References)
 	now, err := s.Swapper.recheck(ctx, s.swapped.Old, func(now Container) bool { return up(now) || orphaned })
 	if err != nil {
 		return err
@@ -164,6 +195,7 @@ func (s *swap) recheck(ctx context.Context) error {
 	if !orphaned {
 		s.swapped.Old = now
 	}
+	s.swapped.RanFor = ranFor(s.swapped.Old, s.created)
 	return nil
 }
 

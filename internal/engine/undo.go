@@ -100,7 +100,7 @@ func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
 		return s.rebuild(ctx, swapped, replacements)
 	case err != nil:
 		return err
-	case refersToAny(old, swapped.Moved):
+	case RefersToAny(old, swapped.Moved):
 		return s.rebuild(ctx, swapped, append(replacements, old))
 	}
 	if err := s.claim(ctx, *swapped, ErrConflict, append(replacements, old)); err != nil {
@@ -118,7 +118,7 @@ func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
 	if !swapped.Stopped {
 		return removeErr
 	}
-	return errors.Join(removeErr, s.waitAsBefore(ctx, old.ID, *swapped, replacements))
+	return errors.Join(removeErr, s.waitAsBefore(ctx, old.ID, *swapped))
 }
 
 // replacements are the new container and those whose creation was not answered: they have one of two names and the labels of
@@ -170,18 +170,18 @@ func (s *Swapper) claim(ctx context.Context, swapped Swapped, cause error, own [
 // engine that restarts meanwhile does not start both. It is kept until that one runs: its labels are all that tells the next run
 // of an undo that was cut off.
 func (s *Swapper) setAside(ctx context.Context, c Container, swapped Swapped) error {
-	err := s.restorePolicy(ctx, c, container.RestartPolicy{Name: container.RestartPolicyDisabled})
-	if err == nil {
-		err = s.stopInTime(ctx, c.ID, grace(swapped.Old))
-	}
+	policyErr := s.restorePolicy(ctx, c, container.RestartPolicy{Name: container.RestartPolicyDisabled})
+	err := s.stopInTime(ctx, c.ID, grace(swapped.Old))
 	if err == nil && c.Name == swapped.Old.Name {
 		err = s.Writer.Rename(ctx, c.ID, asideName(c, swapped))
 	}
-	if err == nil || errors.Is(err, ErrNotFound) {
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return nil
-	}
-	if c.ID == swapped.Old.ID {
-		return err
+	case c.ID == swapped.Old.ID:
+		return errors.Join(err, policyErr)
+	case err == nil:
+		return nil // a policy that could not be taken is no reason to kill it
 	}
 	// A replacement that cannot be stopped in good order is killed: the old one must not be kept waiting for it.
 	removeErr := s.discard(ctx, c.ID)
@@ -257,34 +257,14 @@ func (s *Swapper) restorePolicy(ctx context.Context, c Container, policy contain
 }
 
 // waitAsBefore waits until the container that an undo has started is as the old one was. One that kept crashing before is as
-// before once it is started. made are the containers that were to take its place.
-func (s *Swapper) waitAsBefore(ctx context.Context, id string, swapped Swapped, made []Container) error {
+// before once it is started.
+func (s *Swapper) waitAsBefore(ctx context.Context, id string, swapped Swapped) error {
 	old := swapped.Old
-	if keptCrashing(swapped, made) {
+	if swapped.KeptCrashing() {
 		return nil
 	}
 	health := swapped.Inferred || healthOf(old) == container.Healthy
 	return s.wait(ctx, id, waitFor{pace: swapped.Pace, limit: swapped.Pace.Limit(old), health: health})
-}
-
-// keptCrashing reports whether the old container was in a crash loop. One that has crashed and then run well, for as long as is
-// asked of a new one, was not: the engine's own clock tells, by what it noted when it created the replacement.
-func keptCrashing(swapped Swapped, made []Container) bool {
-	old := swapped.Old
-	if old.State == nil || old.State.Restarting || old.RestartCount == 0 {
-		return old.State != nil && old.State.Restarting
-	}
-	if healthOf(old) == container.Healthy {
-		return false
-	}
-	began, err := time.Parse(time.RFC3339Nano, old.State.StartedAt)
-	for _, c := range made {
-		created, badTime := time.Parse(time.RFC3339Nano, c.Created)
-		if err == nil && badTime == nil && c.ID != old.ID {
-			return created.Sub(began) < swapped.Pace.StableFor
-		}
-	}
-	return true
 }
 
 // stopMargin is what a stop may take beyond the container's grace.

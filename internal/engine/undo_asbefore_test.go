@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -99,8 +100,10 @@ func TestUndoWaitsForWhatHadCrashedOnce(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := swapper.Undo(t.Context(), &swapped); (err != nil) != tc.broken {
-					t.Errorf("%s: error = %v", tc.reason, err)
+				for range 3 { // as a rollback tries it
+					if err := swapper.Undo(t.Context(), &swapped); (err != nil) != tc.broken {
+						t.Errorf("%s: error = %v", tc.reason, err)
+					}
 				}
 			})
 		})
@@ -223,4 +226,30 @@ func TestUndoSurvivesAnEngineRestart(t *testing.T) {
 		wantRestored(t, e, swapped.Old)
 		return writer.calls >= failAt
 	})
+}
+
+// A policy that could not be taken is no reason to kill a container that may be writing.
+func TestUndoStopsWhatKeepsItsPolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, swapped := scenarios()["StopFirst"].swapped(t)
+		writer := &faultyWriter{Writer: e, failAt: 1}
+		if err := (&engine.Swapper{Reader: e, Writer: removing{writer, t, e}}).Undo(t.Context(), &swapped); err != nil {
+			t.Error(err)
+		}
+		wantRestored(t, e, swapped.Old)
+	})
+}
+
+// removing wants nothing that runs to be removed.
+type removing struct {
+	engine.Writer
+	t *testing.T
+	e *enginetest.Engine
+}
+
+func (r removing) Remove(ctx context.Context, id string, force bool) error {
+	if c, err := r.e.Inspect(ctx, id); err == nil && c.Running() {
+		r.t.Errorf("%s is killed", c.Name)
+	}
+	return r.Writer.Remove(ctx, id, force)
 }

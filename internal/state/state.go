@@ -98,6 +98,7 @@ type Container struct {
 	Handed      bool            `json:"handed,omitempty"`      // docker compose replaces it: it is not kept
 	Pace        Pace            `json:"pace,omitzero"`
 	Injected    []string        `json:"injected,omitempty"` // files that are copied into it
+	RanForMs    int64           `json:"ranForMs,omitempty"` // how long it had run by itself when it was stopped; 0: not known
 	Inspect     json.RawMessage `json:"inspect"`
 }
 

@@ -234,6 +234,17 @@ func (w *world) asWanted() (differences []string) {
 	return differences
 }
 
+// severed are the containers whose namespaces ended with a container that was started again after them.
+func (w *world) severed() (names []string) {
+	list := w.list()
+	for _, c := range list {
+		for _, s := range engine.Severed(c, list) {
+			names = append(names, s.CleanName())
+		}
+	}
+	return names
+}
+
 // leftovers are what no run may leave for good.
 func (w *world) leftovers() (left []string) {
 	for _, c := range w.list() {
@@ -278,6 +289,9 @@ func (w *world) truth(applied reconcile.Applied, err error) {
 	case applied.Result == reconcile.ResultRolledBack:
 		if len(before) > 0 {
 			w.problemf("rolled back, and yet: %v", before)
+		}
+		if severed := w.severed(); len(severed) > 0 && !w.restarted {
+			w.problemf("rolled back, and yet the namespaces of these are gone: %v", severed)
 		}
 	case applied.Result == reconcile.ResultRollbackFailed:
 		if len(before) == 0 && !w.remade {

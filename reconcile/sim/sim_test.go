@@ -160,6 +160,9 @@ func (w *world) settled(last reconcile.Applied) {
 	}
 	w.lookAtFiles("in the end")
 	w.lookAtVolumes("in the end")
+	if severed := w.severed(); len(severed) > 0 && !w.restarted && !w.remade {
+		w.problemf("in the end the namespaces of these are gone: %v", severed)
+	}
 	if w.scenario.fails {
 		if differences := w.asBefore(); len(differences) > 0 && !w.edited && !w.remade && !w.unsure {
 			w.problemf("every run fails, and in the end: %v", differences)
@@ -235,6 +238,7 @@ func (w *world) recreate() error {
 
 // restart is what the engine does with stopped containers when it starts.
 func (w *world) restart() error {
+	w.restarted = true
 	for _, c := range w.list() {
 		if c.State.Status == container.StateExited && c.HostConfig.RestartPolicy.Name == container.RestartPolicyAlways {
 			if err := w.engine.Start(w.t.Context(), c.ID); err != nil {

@@ -42,6 +42,7 @@ type world struct {
 	volumes   []string
 	edited    bool     // a stranger has edited a file
 	remade    bool     // a stranger has recreated a container
+	restarted bool     // the engine was restarted: it does not start containers in the order of their namespaces
 	wrote     bool     // the process has begun: it has the lock, and its plan is made for good
 	final     bool     // the process has removed an old container: what it did was verified
 	made      []string // ids of containers that a stranger has made after that
