@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -38,6 +39,7 @@ type Client struct {
 	host        string
 	probeBinary string
 	observe     func(method, path string) // may be nil
+	clock       atomic.Int64              // the engine's, in Unix seconds, as it last answered
 
 	probeMu  sync.Mutex
 	probeRef string // reference of the probe image; "" until the binary was read
@@ -67,15 +69,16 @@ func Open(options ClientOptions) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts = append(opts, client.WithAPIVersionFromEnv())
+	opened := &Client{host: target.host, probeBinary: options.ProbeBinary, observe: options.Observe}
+	opts = append(opts, client.WithAPIVersionFromEnv(), client.WithHTTPResponseHook(opened.noteClock))
 	if options.Observe != nil {
 		opts = append(opts, observeRequests(options.Observe))
 	}
-	api, err := client.New(opts...)
+	opened.api, err = client.New(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to engine %q: %w", target.host, err)
 	}
-	return &Client{api: api, host: target.host, probeBinary: options.ProbeBinary, observe: options.Observe}, nil
+	return opened, nil
 }
 
 // Close lets go of idle connections.

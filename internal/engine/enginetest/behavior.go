@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/network"
 
 	"github.com/composure-dev/composure/internal/engine"
@@ -63,6 +64,8 @@ type box struct {
 	stopping  bool
 	stopAt    time.Time // when the run ends that was told to stop; zero when none was
 	stopCode  int
+	verdict   container.HealthStatus // that was last told
+	wake      *time.Timer            // when something falls due, while there is a subscription
 }
 
 type run struct {
@@ -79,13 +82,15 @@ func (b *box) last() *run {
 	return &b.runs[len(b.runs)-1]
 }
 
-func (b *box) begin(at time.Time) {
+func (e *Engine) begin(b *box, at time.Time) {
 	var behavior Behavior
 	if b.program != nil {
 		behavior = b.program(plainEnv(b.Config.Env))
 	}
 	b.runs = append(b.runs, run{began: at, behavior: behavior})
-	b.running, b.restartAt, b.stopAt = true, time.Time{}, time.Time{}
+	b.running, b.restartAt, b.stopAt, b.verdict = true, time.Time{}, time.Time{}, ""
+	e.tell(b, events.ActionStart, at)
+	e.expect(b)
 }
 
 // plainEnv is what the process sees: a bare key is unset.
@@ -108,15 +113,22 @@ func (e *Engine) settleAll() {
 // settle brings a container up to now: exits that fell due, and the restarts after them.
 func (e *Engine) settle(b *box) {
 	now := time.Now()
+	e.advance(b, now)
+	e.tellHealth(b, now)
+	e.expect(b)
+}
+
+func (e *Engine) advance(b *box, now time.Time) {
 	for {
 		if !b.restartAt.IsZero() && !now.Before(b.restartAt) {
 			if e.join(b) != nil {
 				b.restartAt = time.Time{} // the engine does not try again
+				e.tell(b, events.ActionDie, now)
 				return
 			}
 			b.RestartCount++
 			e.assignAll(b)
-			b.begin(b.restartAt)
+			e.begin(b, b.restartAt)
 		}
 		due, code := b.nextEnd()
 		if !b.running || due.IsZero() || now.Before(due) {
@@ -151,6 +163,10 @@ func (e *Engine) end(b *box, at time.Time, code int) {
 	b.last().ended, b.last().code = at, code
 	b.running = false
 	e.release(b)
+	e.tell(b, events.ActionDie, at)
+	if b.stopping {
+		e.tell(b, events.ActionStop, at)
+	}
 	e.killSharers(b, at)
 }
 
@@ -162,6 +178,7 @@ func (e *Engine) killSharers(b *box, at time.Time) {
 		}
 		if parent, err := e.lookup(other.HostConfig.PidMode.Container()); err == nil && parent == b {
 			other.stopAt, other.stopCode = at, killedCode
+			e.expect(other)
 		}
 	}
 }

@@ -3,7 +3,7 @@
 // It is honest where a swap could go wrong: names are unique, ids are looked up whole, an environment is merged
 // with the image's, one network fits into a create below API 1.44, fixed addresses and ports collide at start, a crashed container
 // follows its restart policy. Its containers run programs that are plain data over time, computed when looked at: there is no
-// goroutine in it, so it runs on the virtual clock of testing/synctest as well as on the real one.
+// goroutine in it (a subscription to its events sets timers), so it runs on the virtual clock of testing/synctest as well as on the real one.
 package enginetest
 
 import (
@@ -39,6 +39,7 @@ type Engine struct {
 	containers map[string]*box  // by id
 	volumes    map[string]files // by where they lie on the host
 	probe      ProbeHandler
+	feeds      []*engine.Feed // of the subscriptions
 }
 
 // ProbeHandler answers a probe in place of the program that would run in the target's network.

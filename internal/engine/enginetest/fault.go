@@ -245,6 +245,17 @@ func (f *Faulty) List(ctx context.Context, labels ...string) ([]engine.Container
 	return list, nil
 }
 
+// Summaries lists as a client does.
+func (f *Faulty) Summaries(ctx context.Context, labels ...string) ([]engine.Summary, error) {
+	call := Call{Verb: "list", Object: strings.Join(labels, ",")}
+	return answer(ctx, f.Faults, call, func() ([]engine.Summary, error) { return f.Engine.Summaries(ctx, labels...) })
+}
+
+// Subscribe subscribes as a client does.
+func (f *Faulty) Subscribe(ctx context.Context) (*engine.Subscription, error) {
+	return answer(ctx, f.Faults, Call{Verb: "subscribe"}, func() (*engine.Subscription, error) { return f.Engine.Subscribe(ctx) })
+}
+
 // next reports whether the next call is to go wrong that way.
 func (f *Faults) next(mode Mode) bool {
 	f.mu.Lock()

@@ -6,8 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 
 	"github.com/composure-dev/composure/internal/engine"
 )
@@ -35,6 +37,7 @@ func (e *Engine) addImage(added Image) string {
 	id := "sha256:" + e.nextID()
 	e.images[id] = &image{id: id, Image: added}
 	e.tags[withTag(added.Name)] = id
+	e.emit(engine.Event{Type: events.ImageEventType, Action: events.ActionTag, ID: id, Name: added.Name, Time: time.Now()})
 	return id
 }
 

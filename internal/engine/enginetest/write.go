@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/mount"
 
 	"github.com/composure-dev/composure/internal/engine"
@@ -67,6 +68,7 @@ func (e *Engine) create(spec engine.Spec) (*box, error) {
 		return nil, err
 	}
 	e.containers[b.ID] = b
+	e.tell(b, events.ActionCreate, time.Now())
 	return b, nil
 }
 
@@ -234,7 +236,7 @@ func (e *Engine) Start(ctx context.Context, id string) error {
 		return fmt.Errorf("start container %q: %w", id, err)
 	}
 	b.RestartCount, b.backoff, b.stopping = 0, 0, false
-	b.begin(time.Now())
+	e.begin(b, time.Now())
 	return nil
 }
 
@@ -250,6 +252,9 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 		return err
 	}
 	e.settle(b)
+	if !b.restartAt.IsZero() {
+		e.tell(b, events.ActionStop, time.Now())
+	}
 	b.restartAt, b.stopping = time.Time{}, true
 	if !b.running {
 		return nil
@@ -257,6 +262,7 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 	if b.stopAt.IsZero() {
 		delay, code := b.stopDelay()
 		b.stopAt, b.stopCode = time.Now().Add(delay), code
+		e.expect(b)
 	}
 	if err := e.sleep(ctx, time.Until(b.stopAt)); err != nil {
 		return err
@@ -311,6 +317,7 @@ func (e *Engine) Rename(ctx context.Context, id, name string) error {
 		return fmt.Errorf("rename container %q: %w: the name %q is in use", id, engine.ErrConflict, name)
 	}
 	b.Name = "/" + name
+	e.tell(b, events.ActionRename, time.Now())
 	return nil
 }
 
@@ -329,8 +336,13 @@ func (e *Engine) Remove(ctx context.Context, id string, force bool) error {
 	if (b.running || !b.restartAt.IsZero()) && !force {
 		return fmt.Errorf("remove container %q: %w: it is running", id, engine.ErrConflict)
 	}
-	e.killSharers(b, time.Now())
+	now := time.Now()
+	e.killSharers(b, now)
+	if b.running {
+		e.tell(b, events.ActionDie, now)
+	}
 	delete(e.containers, id)
+	e.tell(b, events.ActionDestroy, now)
 	return nil
 }
 
@@ -347,6 +359,7 @@ func (e *Engine) SetRestartPolicy(ctx context.Context, id string, policy contain
 	}
 	e.settle(b)
 	b.HostConfig.RestartPolicy = policy
+	e.tell(b, events.ActionUpdate, time.Now())
 	return nil
 }
 

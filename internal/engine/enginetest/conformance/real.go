@@ -70,7 +70,7 @@ func RealFixture(t *testing.T, observe func(method, path string)) Fixture {
 	}
 	prefix := "composuretest" + strings.ToLower(rand.Text()[:8])
 	fixture := Fixture{
-		Reader: real, Writer: real, Prober: real,
+		Reader: real, Writer: real, Prober: real, Waker: real,
 		APIVersion: info.APIVersion,
 		Prefix:     prefix,
 		Image:      prefix + ":1",
@@ -86,6 +86,10 @@ func RealFixture(t *testing.T, observe func(method, path string)) Fixture {
 		},
 		Limit: func(ctx context.Context, id string, cpuShares int64) error {
 			_, err := api.ContainerUpdate(ctx, id, client.ContainerUpdateOptions{Resources: &container.Resources{CPUShares: cpuShares}})
+			return err
+		},
+		Pause: func(ctx context.Context, id string) error {
+			_, err := api.ContainerPause(ctx, id, client.ContainerPauseOptions{})
 			return err
 		},
 	}

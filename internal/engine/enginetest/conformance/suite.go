@@ -27,6 +27,7 @@ type Fixture struct {
 	Reader     engine.Reader
 	Writer     engine.Writer
 	Prober     engine.Prober
+	Waker      Waker
 	APIVersion string
 	Prefix     string     // of all names
 	Image      string     // runs [Script]; its ENV has FROM_IMAGE=1 and HIDDEN=1, its VOLUME is /image-volume
@@ -39,6 +40,8 @@ type Fixture struct {
 	// Connect and Limit are what somebody else does with docker network connect, and docker update --cpu-shares.
 	Connect func(ctx context.Context, id, network string) error
 	Limit   func(ctx context.Context, id string, cpuShares int64) error
+	// Pause, when set, freezes a container.
+	Pause func(ctx context.Context, id string) error
 }
 
 // MemoryFixture is a fixture on an engine in memory that speaks the API version.
@@ -57,7 +60,7 @@ func MemoryFixture(api string) Fixture {
 	e.AddDualNetwork("net-b", "10.2.0.0/16", "fd00:2::/64")
 	e.HandleProbe(func(_ engine.Container, job []byte) ([]byte, error) { return job, nil })
 	return Fixture{
-		Reader: e, Writer: e, Prober: e,
+		Reader: e, Writer: e, Prober: e, Waker: e,
 		APIVersion: api,
 		Prefix:     "conformance",
 		Image:      "conformance:1",
@@ -118,6 +121,10 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"swap of a crash loop", testSwapRestarting},
 		{"lock", testLock},
 		{"probe", testProbe},
+		{"summaries", testSummaries},
+		{"events", testEvents},
+		{"events of what happens by itself", testOwnEvents},
+		{"events have no gap", testNoGap},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, f) })
