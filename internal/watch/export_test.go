@@ -2,6 +2,7 @@ package watch
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/fsnotify/fsnotify"
@@ -11,16 +12,19 @@ import (
 type Fake struct {
 	Events chan fsnotify.Event
 	Lost   chan struct{}
+	// Late, when set, happens while a watch is being set.
+	Late func(folder string)
 
 	mu      sync.Mutex
-	watched map[string]int
+	watched map[string]bool
+	added   map[string]int
 	refusal error
 	closed  bool
 }
 
 // NewFake is a fake without events.
 func NewFake() *Fake {
-	return &Fake{Events: make(chan fsnotify.Event), Lost: make(chan struct{}), watched: map[string]int{}}
+	return &Fake{Events: make(chan fsnotify.Event), Lost: make(chan struct{}), watched: map[string]bool{}, added: map[string]int{}}
 }
 
 func (f *Fake) Add(folder string) error {
@@ -29,7 +33,11 @@ func (f *Fake) Add(folder string) error {
 	if f.refusal != nil {
 		return f.refusal
 	}
-	f.watched[folder]++
+	if f.Late != nil {
+		f.Late(folder)
+	}
+	f.watched[folder] = true
+	f.added[folder]++
 	return nil
 }
 
@@ -54,11 +62,18 @@ func (f *Fake) Refuse(err error) {
 	f.refusal = err
 }
 
-// Watched is how often each folder was added since it was last removed.
-func (f *Fake) Watched() map[string]int {
+// Watched are the folders that are watched.
+func (f *Fake) Watched() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return maps.Clone(f.watched)
+	return slices.Sorted(maps.Keys(f.watched))
+}
+
+// Added is how often a watch was set on a folder.
+func (f *Fake) Added(folder string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.added[folder]
 }
 
 // Closed reports whether it was closed.
