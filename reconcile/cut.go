@@ -109,6 +109,9 @@ func (s *Snapshot) underWay(src Source, record state.Record) bool {
 	if life == engine.LifeOver {
 		return false
 	}
+	if own && src.UnderWay != nil {
+		return src.UnderWay(record.Transaction)
+	}
 	if !own && (life == engine.LifeSure || record.Engine == "" || record.Engine != s.Engine.Host) {
 		return true
 	}
@@ -119,7 +122,7 @@ func (s *Snapshot) underWay(src Source, record state.Record) bool {
 
 // locker tells who is at work on the project, by its lock and by its records.
 func (s Source) locker() engine.Locker {
-	return engine.Locker{Reader: s.Reader, Host: s.Host, Alive: s.Alive, Born: s.born}
+	return engine.Locker{Reader: s.Reader, Host: s.Host, Alive: s.Alive, Born: s.born, UnderWay: s.UnderWay}
 }
 
 func (s Source) born(pid int) string {

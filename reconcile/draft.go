@@ -41,6 +41,7 @@ type key struct{ policy, service, variable string }
 func keyOf(f policy.Finding) key { return key{f.Policy, f.Service, f.Variable} }
 
 func (d *drafter) run(ctx context.Context) (draft, error) {
+	d.holdAudited()
 	d.holdReadOnly()
 	for {
 		before := len(d.fixes())

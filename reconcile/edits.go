@@ -127,6 +127,25 @@ func (d *drafter) listOverride(contents map[string][]byte) error {
 	return nil
 }
 
+// holdAudited holds the fixes of policies that only want to know, while nobody has asked for them.
+func (d *drafter) holdAudited() {
+	if !d.src.Unattended {
+		return
+	}
+	enforced := map[string]bool{}
+	for _, p := range d.src.Policies {
+		enforced[p.Metadata.Name] = p.Spec.Enforcement.Files == policy.ModeEnforce
+	}
+	for i, f := range d.findings {
+		if f.Fix == nil || enforced[f.Policy] {
+			continue
+		}
+		d.findings[i].Fix = nil
+		d.findings[i].Held = fmt.Sprintf("policy %s only audits files (enforcement.files)", f.Policy)
+		d.findings[i].Hint = "composure apply"
+	}
+}
+
 // holdReadOnly holds the fixes of files that could not be written.
 func (d *drafter) holdReadOnly() {
 	for _, fix := range d.fixes() {
@@ -151,7 +170,7 @@ func (d *drafter) reload(ctx context.Context, contents map[string][]byte) (Snaps
 	}
 	options := d.src.Compose
 	options.Overlay = contents
-	project, err := compose.Load(ctx, options)
+	project, err := d.src.load(ctx, options)
 	if err != nil {
 		return after, err
 	}
@@ -163,7 +182,7 @@ func (d *drafter) reload(ctx context.Context, contents map[string][]byte) (Snaps
 	for _, file := range d.snap.Extended.Files[len(d.snap.Project.Files):] {
 		options.Also = append(options.Also, file.Path)
 	}
-	after.Extended, err = compose.Load(ctx, options)
+	after.Extended, err = d.src.load(ctx, options)
 	return after, err
 }
 

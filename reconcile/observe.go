@@ -27,6 +27,10 @@ import (
 type Source struct {
 	Compose  compose.Options
 	Policies []policy.Policy
+	// Self is the full id of the container that this very process runs in, which it leaves alone. Empty: it runs in none.
+	Self string
+	// Unattended says that nobody has asked: what a policy's enforcement does not allow is held.
+	Unattended bool
 	// Unsure says that the policies could not be read, and that every variable is taken for a sensitive one.
 	Unsure bool
 	// Services restricts what is reported and changed; empty: all. A name the project does not have is an error.
@@ -35,6 +39,8 @@ type Source struct {
 	Unreachable string
 	// AllowRoots are folders in which files may be written beside the project's own.
 	AllowRoots []string
+	// Load loads the project's files. Nil: compose.Load.
+	Load func(context.Context, compose.Options) (*compose.Project, error)
 	// Reader is nil when only files are judged.
 	Reader engine.Reader
 	// ComposeReady reports whether there is a docker compose that services could be handed to; it is asked where a policy wants that.
@@ -46,10 +52,19 @@ type Source struct {
 	Alive func(pid int) bool
 	// Born tells the process that has an id from others that have had it; empty where that is not known. Nil: nowhere.
 	Born func(pid int) string
+	// UnderWay reports whether this very process is at work on a transaction. Nil: on every one that it has begun and not ended.
+	UnderWay func(transaction string) bool
 	// Journal keeps the records of transactions.
 	Journal Journal
 	// Transaction is the one that observes; it is not held up by itself.
 	Transaction string
+}
+
+func (src Source) load(ctx context.Context, options compose.Options) (*compose.Project, error) {
+	if src.Load == nil {
+		return compose.Load(ctx, options)
+	}
+	return src.Load(ctx, options)
 }
 
 // Journal keeps the records of transactions durably, as [state.Store] does.
@@ -77,13 +92,14 @@ type Snapshot struct {
 	Images      map[string]engine.Image       // by image id, and by the name a container was made from; a gone one is left out
 	Leftovers   []engine.Leftover
 	Warnings    []string
+	self        string
 	cuts        []cut                         // transactions that were cut off
 	dependents  map[string][]engine.Container // by the id of what they use the namespaces or volumes of
 }
 
 // Observe reads the project's files and, with a reader, its containers. A list that fails is an error, never "no containers".
 func Observe(ctx context.Context, src Source) (Snapshot, error) {
-	snap := Snapshot{Name: src.Compose.Name, Unreachable: src.Unreachable}
+	snap := Snapshot{Name: src.Compose.Name, Unreachable: src.Unreachable, self: src.Self}
 	if src.Unreachable == "" {
 		if err := snap.observeFiles(ctx, src); err != nil {
 			return Snapshot{}, err
@@ -101,7 +117,7 @@ func Observe(ctx context.Context, src Source) (Snapshot, error) {
 }
 
 func (s *Snapshot) observeFiles(ctx context.Context, src Source) error {
-	project, err := compose.Load(ctx, src.Compose)
+	project, err := src.load(ctx, src.Compose)
 	if err != nil {
 		return err
 	}
@@ -114,7 +130,7 @@ func (s *Snapshot) observeFiles(ctx context.Context, src Source) error {
 	}
 	options := src.Compose
 	options.Also = also
-	extended, err := compose.Load(ctx, options)
+	extended, err := src.load(ctx, options)
 	if err != nil {
 		return fmt.Errorf("load the files of patch.files on top of the project: %w", err)
 	}

@@ -28,6 +28,8 @@ type Proposal struct {
 	// after is the project with the patched files, and patched the digest of what they give the services.
 	after   *compose.Project
 	patched string
+	// Locked says that another transaction of the project is under way.
+	Locked bool
 	// undoes is the transaction that is taken back.
 	undoes string
 	// unsure says that every variable is taken for a sensitive one.
@@ -56,6 +58,7 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 		Containers: candidates(snap, drafted),
 		NoCompose:  noCompose(ctx, src),
 		Running:    snap.running(),
+		Unattended: src.Unattended,
 		Blocked:    blocked(src, snap),
 		Recover:    recoveries(snap),
 		Basis:      basis(src, snap),
@@ -70,7 +73,7 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 	}
 	proposal := Proposal{
 		Snapshot: snap, Findings: drafted.findings, Plan: made, Policies: input.Policies, All: src.Policies,
-		Others: map[string][]plan.Change{},
+		Others: map[string][]plan.Change{}, Locked: holder(src, snap) != nil,
 	}
 	if drafted.after.Project != nil {
 		proposal.after, proposal.patched = drafted.after.Project, environmentDigest(drafted.after.Project)
@@ -191,6 +194,9 @@ func heldContainer(snap Snapshot, service string, c engine.Container) (reason, n
 	if _, found := snap.Project.Services[service]; !found {
 		return "no compose file of the project defines this service", "define it in a compose file, or remove container " + c.CleanName()
 	}
+	if c.ID == snap.self && snap.self != "" {
+		return "Composure itself runs in it, and would stop itself before it is done", alone
+	}
 	if c.State.Paused {
 		return "it is paused", "docker compose unpause " + service
 	}
@@ -218,10 +224,18 @@ func recoveries(snap Snapshot) []plan.Recover {
 	return list
 }
 
-// blocked holds the whole project while somebody changes it, and what this run cannot put in order.
-func blocked(src Source, snap Snapshot) []plan.Hold {
+// holder is the lock of another transaction than the one that looks.
+func holder(src Source, snap Snapshot) *engine.LockedError {
 	locker := src.locker()
 	if holder := locker.Holder(snap.Name, snap.All); holder != nil && holder.Transaction != src.Transaction {
+		return holder
+	}
+	return nil
+}
+
+// blocked holds the whole project while somebody changes it, and what this run cannot put in order.
+func blocked(src Source, snap Snapshot) []plan.Hold {
+	if holder := holder(src, snap); holder != nil {
 		return []plan.Hold{{Object: "project " + snap.Name, Reason: holder.Error(), Next: waitFor(holder)}}
 	}
 	var held []plan.Hold

@@ -28,6 +28,9 @@ type Locker struct {
 	Alive func(pid int) bool
 	// Born tells the process that has an id from others that have had it; empty where that is not known.
 	Born func(pid int) string
+	// UnderWay reports whether this very process is at work on a transaction: it may have failed to remove the lock of one that has
+	// ended. Nil: whoever asks is at work on all that it has begun.
+	UnderWay func(transaction string) bool
 }
 
 // Life is what is known of a process that a lock or a record names.
@@ -162,13 +165,19 @@ func (l *Locker) spec(ref, project, transaction string) Spec {
 	}
 }
 
-// stale holds for a lock whose process is known to be gone. That of another host cannot be known.
+// stale holds for a lock whose process is known to be gone, or that this process could not remove. That of another host cannot be
+// known.
 func (l *Locker) stale(holder Container) bool {
 	if holder.Label(LabelRole) != RoleLock || holder.Label(LabelHost) != l.Host {
 		return false
 	}
 	pid, err := strconv.Atoi(holder.Label(LabelPID))
-	return err == nil && l.Life(pid, holder.Label(LabelProcess)) == LifeOver
+	if err != nil {
+		return false
+	}
+	life := l.Life(pid, holder.Label(LabelProcess))
+	own := life == LifeSure && pid == os.Getpid() && l.UnderWay != nil
+	return life == LifeOver || own && !l.UnderWay(holder.Label(LabelTransaction))
 }
 
 // unanswered holds for a lock that this very transaction has made without being told so.

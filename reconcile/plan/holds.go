@@ -51,6 +51,8 @@ func heldContainer(in Input, c Container) (reason, next string) {
 	switch {
 	case c.Held != "":
 		return c.Held, c.Next
+	case auditor(in, c.Service) != "":
+		return fmt.Sprintf("policy %s only audits containers (enforcement.containers)", auditor(in, c.Service)), "composure apply"
 	case rollout.Strategy == policy.StrategyNever:
 		return "the policy's rollout strategy is Never", up
 	case unsupported != "":
@@ -63,6 +65,20 @@ func heldContainer(in Input, c Container) (reason, next string) {
 		return "it should not run beside itself: " + c.Overlap, "take rollout.strategy StartFirst out of the policy, or say rollout.force: true"
 	}
 	return "", ""
+}
+
+// auditor names a policy that only wants to know of the service's containers, while nobody has asked.
+func auditor(in Input, service string) string {
+	if !in.Unattended {
+		return ""
+	}
+	names := policiesOf(in.Findings, service)
+	for _, p := range in.Policies {
+		if slices.Contains(names, p.Metadata.Name) && p.Spec.Enforcement.Containers != policy.ModeEnforce {
+			return p.Metadata.Name
+		}
+	}
+	return ""
 }
 
 // heldCompanion says why a container that has to be replaced together with c cannot be.

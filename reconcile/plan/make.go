@@ -26,6 +26,8 @@ type Input struct {
 	NoCompose Hold
 	// Running are the services that have a running container, those that no policy selects included.
 	Running []string
+	// Unattended says that nobody has asked: containers are replaced only where every policy on them enforces it.
+	Unattended bool
 	// Blocked, when not empty, holds the whole project: nothing is planned.
 	Blocked []Hold
 	// Recover, when not empty, are transactions that were cut off: until they are in order, nothing else is planned.
