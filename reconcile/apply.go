@@ -206,6 +206,7 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 	if ctx.Err() != nil {
 		t.failure = "interrupted at " + failed.object
 	}
+	t.record.Inconclusive = ctx.Err() != nil || !failed.verdict()
 	if failed.nothing {
 		t.close(ResultRolledBack)
 		return Applied{}, advise(failed)

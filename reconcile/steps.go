@@ -19,8 +19,15 @@ type stepError struct {
 	object string
 	err    error
 	checks bool // a check failed, after every swap had succeeded
+	// crashed holds when a new container did not come to run as it should.
+	crashed bool
 	// nothing holds when it failed before anything was changed.
 	nothing bool
+}
+
+// verdict reports whether the change itself is to blame.
+func (e *stepError) verdict() bool {
+	return (e.checks || e.crashed) && !errors.Is(e.err, engine.ErrUnreachable)
 }
 
 func (e *stepError) Error() string { return e.object + ": " + e.err.Error() }
@@ -140,10 +147,11 @@ func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
 		if swapped.Rebuilt != "" {
 			t.rebuilt[old.ID] = swapped.Rebuilt
 		}
-		if failed, is := errors.AsType[*engine.SwapError](err); is && failed.UndoErr != nil {
+		failed, is := errors.AsType[*engine.SwapError](err)
+		if is && failed.UndoErr != nil {
 			t.swapped = append(t.swapped, swapped) // the rollback tries once more, and tells
 		}
-		return &stepError{object: step.Object, err: withLogs(err)}
+		return &stepError{object: step.Object, err: withLogs(err), crashed: is && failed.Stage == "wait"}
 	}
 	t.swapped, t.ids[old.ID] = append(t.swapped, swapped), swapped.NewID
 	t.verify.targets[step.Swap.Service] = swapped.NewID

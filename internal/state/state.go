@@ -43,23 +43,26 @@ const (
 
 // Record is one transaction over one project.
 type Record struct {
-	Transaction string          `json:"transaction"`
-	Project     string          `json:"project"`
-	Host        string          `json:"host"`
-	PID         int             `json:"pid,omitempty"`     // of the process on Host; 0: unknown
-	Process     string          `json:"process,omitempty"` // tells it from another one with its PID; empty: unknown, as in older records
-	Engine      string          `json:"engine,omitempty"`  // the address of the engine that the containers are on
-	Undoes      string          `json:"undoes,omitempty"`  // the transaction that this one takes back
-	Began       time.Time       `json:"began"`
-	Ended       *time.Time      `json:"ended,omitempty"`
-	Phase       Phase           `json:"phase,omitempty"`
-	Outcome     Outcome         `json:"outcome,omitempty"`
-	Plan        json.RawMessage `json:"plan"`
-	Backup      string          `json:"backup,omitempty"` // the folder with copies of the files as they were
-	Commit      string          `json:"commit,omitempty"` // the hash of the git commit of the files
-	Files       []FileImage     `json:"files,omitempty"`
-	Containers  []Container     `json:"containers,omitempty"`
-	Restarts    []Container     `json:"restarts,omitempty"` // what is restarted because of them
+	Transaction string     `json:"transaction"`
+	Project     string     `json:"project"`
+	Host        string     `json:"host"`
+	PID         int        `json:"pid,omitempty"`     // of the process on Host; 0: unknown
+	Process     string     `json:"process,omitempty"` // tells it from another one with its PID; empty: unknown, as in older records
+	Engine      string     `json:"engine,omitempty"`  // the address of the engine that the containers are on
+	Undoes      string     `json:"undoes,omitempty"`  // the transaction that this one takes back
+	Began       time.Time  `json:"began"`
+	Ended       *time.Time `json:"ended,omitempty"`
+	Phase       Phase      `json:"phase,omitempty"`
+	Outcome     Outcome    `json:"outcome,omitempty"`
+	// Inconclusive says that the transaction did not fail by what it changed, but by the engine, the disk, or since somebody ended it: the
+	// same may well succeed another time.
+	Inconclusive bool            `json:"inconclusive,omitempty"`
+	Plan         json.RawMessage `json:"plan"`
+	Backup       string          `json:"backup,omitempty"` // the folder with copies of the files as they were
+	Commit       string          `json:"commit,omitempty"` // the hash of the git commit of the files
+	Files        []FileImage     `json:"files,omitempty"`
+	Containers   []Container     `json:"containers,omitempty"`
+	Restarts     []Container     `json:"restarts,omitempty"` // what is restarted because of them
 }
 
 // Committed reports whether the transaction has ended with its change in place.
