@@ -146,3 +146,11 @@ type Prober interface {
 	// A probe that exits non-zero is an error that holds its stderr.
 	Probe(ctx context.Context, target string, job []byte) (stdout []byte, err error)
 }
+
+// Watcher tells what has changed without looking at every container.
+type Watcher interface {
+	// Summaries lists the containers, in every state, that carry all the labels, with one call, sorted by name.
+	Summaries(ctx context.Context, labels ...string) ([]Summary, error)
+	// Subscribe returns once the engine has accepted the subscription: what is listed after that leaves no gap.
+	Subscribe(ctx context.Context) (*Subscription, error)
+}

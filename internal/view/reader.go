@@ -1,0 +1,165 @@
+package view
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/composure-dev/composure/internal/engine"
+)
+
+// Reader answers one project's questions from what is remembered. What is asked for the first time, or changes without an event,
+// such as a log, is asked of the engine.
+func (v *View) Reader(project string) engine.Reader { return reader{v, project} }
+
+type reader struct {
+	*View
+	name string
+}
+
+// Info implements engine.Reader.
+func (r reader) Info(context.Context) (engine.Info, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.complete {
+		return engine.Info{}, ErrIncomplete
+	}
+	return r.info, nil
+}
+
+// List implements engine.Reader. Containers of the project, and of none, that events have told of are inspected before.
+func (r reader) List(ctx context.Context, labels ...string) ([]engine.Container, error) {
+	if _, err := r.Info(ctx); err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	if err := r.catchUp(ctx, r.name); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []engine.Container
+	for _, c := range r.containers {
+		if carries(c.Container, labels) {
+			list = append(list, c.Container)
+		}
+	}
+	slices.SortFunc(list, func(a, b engine.Container) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func carries(c engine.Container, labels []string) bool {
+	for _, label := range labels {
+		key, want, valued := strings.Cut(label, "=")
+		got, found := c.Config.Labels[key]
+		if !found || valued && got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// Image implements engine.Reader.
+func (r reader) Image(ctx context.Context, ref string) (engine.Image, error) {
+	r.mu.Lock()
+	image, known := r.images[ref]
+	from := r.imagesFrom
+	r.mu.Unlock()
+	if known && image.ID == "" {
+		return image, fmt.Errorf("inspect image %q: %w", ref, engine.ErrNotFound)
+	}
+	if known {
+		return image, nil
+	}
+	image, err := r.engine.Image(ctx, ref)
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		return image, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.imagesFrom == from { // else the answer may be of before
+		r.images[ref] = image
+	}
+	return image, err
+}
+
+// Inspect implements engine.Reader.
+func (r reader) Inspect(ctx context.Context, id string) (engine.Container, error) {
+	return r.engine.Inspect(ctx, id)
+}
+
+// Logs implements engine.Reader.
+func (r reader) Logs(ctx context.Context, id string, since time.Time, tail int) (io.ReadCloser, error) {
+	return r.engine.Logs(ctx, id, since, tail)
+}
+
+// CopyFrom implements engine.Reader.
+func (r reader) CopyFrom(ctx context.Context, id, path string) (io.ReadCloser, error) {
+	return r.engine.CopyFrom(ctx, id, path)
+}
+
+// Project is for a change of one project: what belongs to it is asked of the engine again, the rest is remembered.
+func (v *View) Project(name string) engine.Reader { return project{reader{v, name}} }
+
+type project struct{ reader }
+
+// Info implements engine.Reader.
+func (p project) Info(ctx context.Context) (engine.Info, error) { return p.engine.Info(ctx) }
+
+// Image implements engine.Reader.
+func (p project) Image(ctx context.Context, ref string) (engine.Image, error) {
+	return p.engine.Image(ctx, ref)
+}
+
+// List implements engine.Reader, and keeps what it learns. What Composure has made for its own needs, locks say, has no project, and
+// is asked about as well.
+func (p project) List(ctx context.Context, labels ...string) ([]engine.Container, error) {
+	begun := p.doubtOwn()
+	own, err := p.engine.List(ctx, engine.LabelProject+"="+p.name)
+	if err != nil {
+		return nil, err
+	}
+	p.replace(begun, own)
+	all, err := p.reader.List(ctx, labels...)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range all {
+		if at := slices.IndexFunc(own, func(o engine.Container) bool { return o.ID == c.ID }); at >= 0 {
+			all[i] = own[at] // with what the engine said byte for byte
+		}
+	}
+	return all, nil
+}
+
+func (p project) doubtOwn() (begun uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, c := range p.containers {
+		if c.Label(engine.LabelRole) != "" {
+			p.stale[id] = mark{at: p.tick()}
+		}
+	}
+	return p.tick()
+}
+
+// replace takes over what was read since begun, but for what was told of since.
+func (p project) replace(begun uint64, own []engine.Container) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, c := range p.containers {
+		if c.Label(engine.LabelProject) == p.name && c.at < begun && p.stale[id].at < begun {
+			delete(p.containers, id)
+		}
+	}
+	for _, c := range own {
+		p.containers[c.ID] = remembered{slim(c), p.tick()}
+		if p.stale[c.ID].at < begun {
+			delete(p.stale, c.ID)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+// Package view remembers the containers and images of one engine, so that a daemon can look at them without asking: events say what
+// to ask about again, and a list now and then finds what no event told of.
+//
+// What it remembers serves to find what has drifted. Before anything is changed, [View.Project] asks again.
+package view
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/moby/moby/api/types/events"
+
+	"github.com/composure-dev/composure/internal/engine"
+)
+
+// Engine is what a view is made from.
+type Engine interface {
+	engine.Reader
+	// Summaries lists the containers with one call.
+	Summaries(ctx context.Context, labels ...string) ([]engine.Summary, error)
+}
+
+// ErrIncomplete is returned while it is not known what the engine has: nothing may be concluded from what is missing.
+var ErrIncomplete = errors.New("the view of the engine is not complete")
+
+// View remembers one engine. It may be used by several goroutines at once.
+type View struct {
+	engine Engine
+
+	mu         sync.Mutex
+	info       engine.Info // empty when it is to be asked for
+	containers map[string]remembered
+	stale      map[string]mark         // what is to be inspected again, by container id
+	images     map[string]engine.Image // by the reference that was asked for; an empty ID for one that is not there
+	complete   bool
+	// now counts what happens: what was read before something else was noted must not take its place.
+	now        uint64
+	imagesFrom uint64 // when the images were last forgotten
+}
+
+// remembered is a container without its raw answer, and when it was read.
+type remembered struct {
+	engine.Container
+	at uint64
+}
+
+// mark says that a container may have changed since, and whose it is if that is known.
+type mark struct {
+	at      uint64
+	project string
+}
+
+// New returns a view that knows nothing yet: it is to be synced first.
+func New(e Engine) *View {
+	return &View{engine: e, containers: map[string]remembered{}, stale: map[string]mark{}, images: map[string]engine.Image{}}
+}
+
+// tick is called with the lock held.
+func (v *View) tick() uint64 {
+	v.now++
+	return v.now
+}
+
+// Forget is for an engine that went away, or events that may have been missed: nothing is answered before the next Sync, which
+// believes nothing that was read before.
+func (v *View) Forget() {
+	v.Doubt()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.complete = false
+}
+
+// Doubt makes the next Sync ask about everything: there is more to a container than a list shows.
+func (v *View) Doubt() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for id, known := range v.containers {
+		v.stale[id] = mark{v.tick(), known.Label(engine.LabelProject)}
+	}
+	v.info = engine.Info{}
+	v.forgetImages()
+}
+
+func (v *View) forgetImages() {
+	clear(v.images)
+	v.imagesFrom = v.tick()
+}
+
+// Sync lists the engine's containers with one call, inspects those that are new, look otherwise than remembered, or were told of, and
+// names the projects that they belong to, or belonged to. An error leaves the view as it was: incomplete if it was that.
+func (v *View) Sync(ctx context.Context) (changed []string, err error) {
+	v.mu.Lock()
+	info, begun := v.info, v.tick()
+	before, stale := maps.Clone(v.containers), maps.Clone(v.stale)
+	v.mu.Unlock()
+	if info.APIVersion == "" {
+		if info, err = v.engine.Info(ctx); err != nil {
+			return nil, err
+		}
+	}
+	summaries, err := v.engine.Summaries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listed, read := map[string]bool{}, map[string]engine.Container{}
+	for _, summary := range summaries {
+		known, is := before[summary.ID]
+		if _, told := stale[summary.ID]; is && !told && known.Summary().Equal(summary) {
+			listed[summary.ID] = true
+			continue
+		}
+		c, err := v.engine.Inspect(ctx, summary.ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			continue // it is gone since the list
+		}
+		if err != nil {
+			return nil, err
+		}
+		listed[c.ID], read[c.ID] = true, c
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.info, v.complete = info, true
+	return v.install(begun, listed, read, stale), nil
+}
+
+// install takes over what a Sync has read that begun at that moment, but for what was read, or told of, since. It is called with
+// the lock held.
+func (v *View) install(begun uint64, listed map[string]bool, read map[string]engine.Container, stale map[string]mark) (changed []string) {
+	projects := map[string]bool{}
+	for id, c := range read {
+		projects[c.Label(engine.LabelProject)] = true
+		if v.containers[id].at < begun {
+			v.containers[id] = remembered{slim(c), v.tick()}
+		}
+		if v.stale[id] == stale[id] {
+			delete(v.stale, id)
+		}
+	}
+	for id, known := range v.containers {
+		if listed[id] || known.at >= begun || v.stale[id].at >= begun {
+			continue
+		}
+		projects[known.Label(engine.LabelProject)] = true
+		delete(v.containers, id)
+		delete(v.stale, id)
+	}
+	delete(projects, "")
+	return slices.Sorted(maps.Keys(projects))
+}
+
+// slim leaves out what finding drift does not need: a container's raw answer is the larger half of it.
+func slim(c engine.Container) engine.Container {
+	c.Raw = nil
+	return c
+}
+
+// Note takes an event for what it is: a reason to ask again. It names the project to look at, or nothing; all says that every
+// project may be concerned.
+func (v *View) Note(event engine.Event) (project string, all bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if event.Type == events.ImageEventType {
+		v.forgetImages()
+		return "", true
+	}
+	project = event.Project
+	if known, is := v.containers[event.ID]; is && project == "" {
+		project = known.Label(engine.LabelProject)
+	}
+	v.stale[event.ID] = mark{v.tick(), project}
+	return project, false
+}
+
+// catchUp inspects what events have told of, of one project and of none. A mark goes only when what it is about was read, and
+// nothing new was told of it meanwhile: whoever looks at the same time asks as well.
+func (v *View) catchUp(ctx context.Context, project string) error {
+	for id, was := range v.toldOf(project) {
+		c, err := v.engine.Inspect(ctx, id)
+		if err != nil && !errors.Is(err, engine.ErrNotFound) {
+			return err
+		}
+		v.mu.Lock()
+		switch known, is := v.containers[id]; {
+		case err != nil:
+			delete(v.containers, id)
+		case !is || known.at < was.at:
+			v.containers[id] = remembered{slim(c), v.tick()}
+		}
+		if v.stale[id] == was {
+			delete(v.stale, id)
+		}
+		v.mu.Unlock()
+	}
+	return nil
+}
+
+func (v *View) toldOf(project string) map[string]mark {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	told := maps.Clone(v.stale)
+	maps.DeleteFunc(told, func(_ string, m mark) bool { return m.project != "" && m.project != project })
+	return told
+}
+
+// Projects are the projects of the containers that are remembered, sorted.
+func (v *View) Projects() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	projects := map[string]bool{}
+	for _, c := range v.containers {
+		projects[c.Label(engine.LabelProject)] = true
+	}
+	delete(projects, "")
+	return slices.Sorted(maps.Keys(projects))
+}
