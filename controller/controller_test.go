@@ -37,6 +37,7 @@ func policyNamed(name string) string { return strings.ReplaceAll(syncPolicy, "NA
 type host struct {
 	t      *testing.T
 	engine *enginetest.Engine
+	live   LiveEngine // in the place of engine, when not nil
 	opened int
 }
 

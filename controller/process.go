@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,3 +35,19 @@ func bornIn(proc string, pid int) string {
 	}
 	return strings.TrimSpace(string(boot)) + "/" + fields[start]
 }
+
+// ownContainer is the full id of the container that this process runs in, and "" outside of one: the engine mounts files of the
+// container's own folder into it.
+func ownContainer(proc string) string {
+	mounts, err := os.ReadFile(filepath.Join(proc, "self/mountinfo"))
+	if err != nil {
+		return ""
+	}
+	found := ownFolder.FindSubmatch(mounts)
+	if found == nil {
+		return ""
+	}
+	return string(found[1])
+}
+
+var ownFolder = regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)

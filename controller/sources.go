@@ -102,7 +102,7 @@ func (c Config) sources(ctx context.Context, reader engine.Reader) ([]reconcile.
 // outside the allowed roots are not read, and then the project is judged by its containers alone.
 func (c Config) running(ctx context.Context, reader engine.Reader) ([]reconcile.Source, error) {
 	if len(c.Policies) == 0 {
-		return nil, hint.Wrap(errors.New("--all has no compose file beside which policies could lie"), "name them with --policy")
+		return nil, errNoPolicies
 	}
 	policies, err := readPolicies(c.Policies, false)
 	if err != nil {
@@ -119,15 +119,11 @@ func (c Config) running(ctx context.Context, reader engine.Reader) ([]reconcile.
 		if len(c.Services) > 0 && len(wanted) == 0 {
 			continue
 		}
-		src := reconcile.Source{Policies: policies, Reader: reader, Services: wanted, AllowRoots: c.AllowRoots}
-		src.Compose, err = compose.FromLabels(projects[name], c.AllowRoots, c.Project.Environ)
-		if unreachable, ok := errors.AsType[*compose.Unreachable](err); ok {
-			src.Unreachable, src.Compose.Name = unreachable.Reason, name
-			err = nil
-		}
+		src, err := c.labeled(name, projects[name])
 		if err != nil {
 			return nil, err
 		}
+		src.Policies, src.Reader, src.Services = policies, reader, wanted
 		sources = append(sources, src)
 	}
 	for _, name := range c.Services {
@@ -136,6 +132,19 @@ func (c Config) running(ctx context.Context, reader engine.Reader) ([]reconcile.
 		}
 	}
 	return sources, nil
+}
+
+var errNoPolicies = hint.Wrap(errors.New("all projects have no compose file in common beside which policies could lie"), "name them with --policy")
+
+// labeled is the source of a project that a container's labels tell of.
+func (c Config) labeled(name string, labels map[string]string) (src reconcile.Source, err error) {
+	src.AllowRoots = c.AllowRoots
+	src.Compose, err = compose.FromLabels(labels, c.AllowRoots, c.Project.Environ)
+	if unreachable, ok := errors.AsType[*compose.Unreachable](err); ok {
+		src.Unreachable, src.Compose.Name = unreachable.Reason, name
+		err = nil
+	}
+	return src, err
 }
 
 // byProject gives each project the labels of one of its containers, and the services that have one.
@@ -166,11 +175,7 @@ func readPolicies(paths []string, isDefault bool) ([]policy.Policy, error) {
 			return nil, err
 		}
 		for _, name := range names {
-			file, err := files.Read(name)
-			if err != nil {
-				return nil, fmt.Errorf("read policy: %w", err)
-			}
-			parsed, err := policy.Parse(name, file.Content)
+			parsed, err := readPolicy(name)
 			if found, ok := errors.AsType[policy.Problems](err); ok {
 				problems = append(problems, found...)
 				continue
@@ -185,6 +190,14 @@ func readPolicies(paths []string, isDefault bool) ([]policy.Policy, error) {
 		return nil, problems
 	}
 	return policies, policy.Unique(policies)
+}
+
+func readPolicy(name string) ([]policy.Policy, error) {
+	file, err := files.Read(name)
+	if err != nil {
+		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	return policy.Parse(name, file.Content)
 }
 
 func policyFiles(path string, isDefault bool) ([]string, error) {

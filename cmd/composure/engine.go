@@ -10,7 +10,11 @@ import (
 )
 
 // openEngine finds the engine as the docker command does.
-func (in invocation) openEngine(context.Context) (controller.Engine, error) {
+func (in invocation) openEngine(ctx context.Context) (controller.Engine, error) {
+	return in.openLive(ctx)
+}
+
+func (in invocation) openLive(context.Context) (controller.LiveEngine, error) {
 	client, err := engine.Open(engine.ClientOptions{
 		Host: in.getenv("DOCKER_HOST"), Context: in.getenv("DOCKER_CONTEXT"), ConfigDir: in.getenv("DOCKER_CONFIG"),
 	})

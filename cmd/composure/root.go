@@ -35,6 +35,7 @@ Flags:
 const rootExample = `  composure check                          # do the compose files follow the policies in composure/?
   composure diff                           # what would apply change, in files and containers?
   composure apply                          # patch the files, swap the containers, verify, or put everything back
+  composure run -P policies/ --allow-root /srv   # keep them so, for ever
   composure check -P policy.yaml -f compose.yaml -o json`
 
 const exitCodes = `Exit codes:
@@ -68,7 +69,7 @@ func newRoot(in invocation) *cobra.Command {
 	root.SetHelpTemplate(helpTemplate)
 	root.Flags().BoolP("help", "h", false, "show this help")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(newCheck(in), newDiff(in), newApply(in), newOrigin(in), newHistory(in), newRollback(in), newVersion(in), newProbe(in))
+	root.AddCommand(newCheck(in), newDiff(in), newApply(in), newRun(in), newOrigin(in), newHistory(in), newRollback(in), newVersion(in), newProbe(in))
 	return root
 }
 

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+
+	"github.com/composure-dev/composure/controller"
+	"github.com/composure-dev/composure/internal/hint"
+)
+
+const runExample = `  composure run -P policies/ --allow-root /srv    # every running project whose files lie below /srv
+  composure run -f /srv/shop/compose.yaml         # one project, with the policies in composure/ beside it
+  composure run -P policies/ --once               # look and mend once, then end: for cron
+  curl -s http://127.0.0.1:8421/api/v1/projects   # how every project is`
+
+const runLong = `It mends only what a policy enforces: enforcement.files and enforcement.containers are Audit unless the policy
+says Enforce. SIGHUP makes it look at everything at once; SIGTERM ends it, after the transaction under way is finished or undone.`
+
+// defaultListen is an address that nobody else's machine reaches.
+const defaultListen = "127.0.0.1:8421"
+
+// runFlags are run's own.
+type runFlags struct {
+	flags
+	once    bool
+	workers int
+	resync  time.Duration
+	budget  int
+	listen  string
+	logs    string
+}
+
+func newRun(in invocation) *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use: "run [flags]", Example: runExample, Long: runLong, Args: noArguments,
+		Short: "Keep projects true to their policies, for ever: find what drifts, and mend what a policy enforces",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), in) },
+	}
+	set := cmd.Flags()
+	set.SortFlags = false
+	set.StringArrayVarP(&f.policies, "policy", "P", nil, "policy file or folder, repeatable (default with --file: composure/ beside the compose file)")
+	f.registerProject(set)
+	set.StringArrayVar(&f.allowRoots, "allow-root", nil, "folder in which files may be read by label and written, repeatable")
+	f.registerStateDir(set)
+	set.BoolVar(&f.once, "once", false, "look at everything once, mend what may be mended, and end")
+	set.IntVar(&f.workers, "workers", 4, "how many projects are looked at side by side")
+	set.DurationVar(&f.resync, "resync", time.Minute, "how often the containers are listed, whatever the events told")
+	set.IntVar(&f.budget, "budget", 6, "how many transactions a project may have within an hour")
+	set.StringVar(&f.listen, "listen", defaultListen, `loopback address of status and health, "" for none`)
+	set.StringVar(&f.logs, "log-format", formatText, "how the log on stderr is written: text, json")
+	set.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	set.BoolP("help", "h", false, "show this help")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return f.validate(cmd) }
+	return cmd
+}
+
+func (f *runFlags) validate(cmd *cobra.Command) error {
+	switch {
+	case f.workers < 1:
+		return usage(cmd, fmt.Errorf("--workers %d: at least one is needed", f.workers), "")
+	case f.resync < time.Second:
+		return usage(cmd, fmt.Errorf("--resync %s: at least 1s", f.resync), "")
+	case f.budget < 1:
+		return usage(cmd, fmt.Errorf("--budget %d: at least one", f.budget), "")
+	case f.logs != formatText && f.logs != formatJSON:
+		return usage(cmd, fmt.Errorf("--log-format %q: must be one of text, json", f.logs), "")
+	}
+	if f.all = len(f.project.Files) == 0 && f.project.Name == ""; f.all && len(f.policies) == 0 {
+		return usage(cmd, errors.New("run looks after every running project, and has no policies for them"), "")
+	}
+	return nil
+}
+
+func (f *runFlags) run(ctx context.Context, in invocation) error {
+	if err := f.needsRecords(in); err != nil {
+		return err
+	}
+	config := f.config(in)
+	config.Log = f.logger(in)
+	options := controller.RunOptions{Open: in.openLive, Once: f.once, Workers: f.workers, Resync: f.resync, Budget: f.budget}
+	if !f.once {
+		listener, err := f.listener(ctx)
+		if err != nil {
+			return err
+		}
+		options.Listener = listener
+		now, stop := onHangup()
+		defer stop()
+		options.Now = now
+	}
+	statuses, err := controller.Run(ctx, config, options)
+	if !f.once {
+		return err
+	}
+	return f.conclude(in, statuses, err)
+}
+
+// listener is nil when nothing is to be served. Only this machine may ask: there is no password yet.
+func (f *runFlags) listener(ctx context.Context) (net.Listener, error) {
+	if f.listen == "" {
+		return nil, nil //nolint:nilnil // there is none, and nothing is wrong
+	}
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return nil, hint.Wrap(fmt.Errorf("--listen %q: %w", f.listen, err), "give it an address such as "+defaultListen)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, hint.Wrap(fmt.Errorf("--listen %q is not a loopback address, and anybody could ask there", f.listen), "use 127.0.0.1, [::1] or localhost")
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", f.listen)
+	if err != nil {
+		return nil, hint.Wrap(fmt.Errorf("listen: %w", err), "give another address with --listen, or none: --listen ''")
+	}
+	return listener, nil
+}
+
+// onHangup turns SIGHUP into a look at everything.
+func onHangup() (now <-chan struct{}, stop func()) {
+	signals, looks := make(chan os.Signal, 1), make(chan struct{}, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-signals:
+				select {
+				case looks <- struct{}{}:
+				default: // one is asked for already
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return looks, func() { signal.Stop(signals); close(done) }
+}
+
+func (f *runFlags) logger(in invocation) logr.Logger {
+	options := &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: plainLevel}
+	if f.verbose {
+		options.Level = slog.LevelDebug
+	}
+	if f.logs == formatJSON {
+		return logr.FromSlogHandler(slog.NewJSONHandler(in.stderr, options))
+	}
+	return logr.FromSlogHandler(slog.NewTextHandler(in.stderr, options))
+}
+
+// conclude prints how every project is, and ends with the code of the worst.
+func (f *runFlags) conclude(in invocation, statuses []controller.Status, err error) error {
+	table := tabwriter.NewWriter(in.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "PROJECT\tREADY\tREASON\tDIFFERENCES\tMESSAGE")
+	worst := exitOK
+	for _, s := range statuses {
+		message := strings.Join(append([]string{s.Message}, s.Held...), "; ")
+		fmt.Fprintf(table, "%s\t%t\t%s\t%d\t%s\n", s.Project, s.Ready, s.Reason, s.Differences, strings.Trim(message, "; "))
+		worst = max(worst, s.ExitCode())
+	}
+	if flushed := table.Flush(); err == nil {
+		err = delivered(flushed)
+	}
+	switch {
+	case worst > exitError: // that a person is needed counts more than what could not be looked at
+		if err != nil {
+			in.conclude(err)
+		}
+		return status(worst)
+	case err == nil && worst != exitOK:
+		return status(worst)
+	}
+	return err
+}

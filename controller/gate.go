@@ -1,0 +1,146 @@
+package controller
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/reconcile"
+	"github.com/composure-dev/composure/reconcile/plan"
+)
+
+const (
+	// settleFor is how long a project must have been left alone before it is mended: docker compose up takes its time.
+	settleFor = 3 * time.Second
+	// lockedPause is how long somebody else's transaction is waited for.
+	lockedPause = 5 * time.Second
+	// unreadablePause is how long it waits for a state folder that cannot be read.
+	unreadablePause = time.Minute
+	// A recovery that failed is tried again after the first pause, and then after twice as long each time, up to the longest.
+	firstPause, longestPause = 30 * time.Second, time.Hour
+	budgetSpan               = time.Hour
+)
+
+// gate says why a plan is not carried out now, and how long to wait; zero: until something changes.
+func (l *loop) gate(name string, p reconcile.Proposal) (reason Reason, message string, wait time.Duration) {
+	if left := l.settles(name, p.Snapshot); left > 0 {
+		return ReasonChanging, "somebody is changing it", left
+	}
+	if reconcile.Recovers(p.Plan) {
+		left := l.stuck.pause(name)
+		if left <= 0 {
+			return "", "", 0
+		}
+		return ReasonStuck, "what was cut off could not be put in order: see composure history; it is tried again", left
+	}
+	store := state.Store{Dir: l.config.StateDir}
+	switch mark, err := store.Suspension(name); {
+	case err != nil:
+		return ReasonSuspended, "its mark of suspension cannot be read: " + err.Error(), unreadablePause
+	case mark != nil:
+		return ReasonSuspended, suspended(*mark), 0
+	}
+	records, err := store.List(name)
+	if err != nil {
+		return ReasonFailed, "whether the same was tried before is not known: " + err.Error(), unreadablePause
+	}
+	if reason, message := undoneBefore(records, p.Plan.Basis); reason != "" {
+		return reason, message, 0
+	}
+	if left := spent(records, l.options.Budget); left > 0 {
+		return ReasonBudget, fmt.Sprintf("it had %d transactions within an hour", l.options.Budget), left
+	}
+	return "", "", 0
+}
+
+// settles is how much longer the project has to be left alone. By the engine's clock, which may be another one, a container that was
+// made a moment ago tells as well: events that came before this process was there are not known.
+func (l *loop) settles(name string, snap reconcile.Snapshot) time.Duration {
+	l.mu.Lock()
+	left := settleFor - time.Since(l.touched[name])
+	l.mu.Unlock()
+	for _, containers := range snap.Containers {
+		for _, c := range containers {
+			made, err := time.Parse(time.RFC3339Nano, c.Created)
+			if age := time.Since(made); err == nil && age >= 0 {
+				left = max(left, settleFor-age)
+			}
+		}
+	}
+	return left
+}
+
+// undoneBefore says why a project is not mended when its last transaction began from the same policies, files and variables, and did
+// not hold. Containers are not compared: an undo may have made them again. What failed by no fault of the change is no verdict.
+func undoneBefore(records []state.Record, now plan.Basis) (reason Reason, message string) {
+	for _, record := range slices.Backward(records) {
+		failed := record.Outcome == state.OutcomeRolledBack || record.Outcome == state.OutcomeRollbackFailed
+		switch {
+		case record.Ended == nil || record.Undoes != "" || failed && record.Inconclusive:
+			continue
+		case !failed || !begunFrom(record, now):
+			return "", ""
+		}
+		at := record.Ended.Format(time.RFC3339)
+		if record.Outcome == state.OutcomeRollbackFailed {
+			return ReasonStuck, "a rollback failed at " + at + ", a person is needed: see composure history"
+		}
+		return ReasonQuarantined, "the same was done and undone at " + at + "; change a policy or a file, or run composure apply"
+	}
+	return "", ""
+}
+
+// begunFrom takes a record that does not tell for one that begun from the same.
+func begunFrom(record state.Record, now plan.Basis) bool {
+	var was plan.Plan
+	if err := json.Unmarshal(record.Plan, &was); err != nil {
+		return true
+	}
+	return slices.Equal(was.Basis.Policies, now.Policies) && slices.Equal(was.Basis.Files, now.Files) && was.Basis.Environment == now.Environment
+}
+
+// attempts counts recoveries that failed, by project, so that they are tried less and less often. It may be used by several
+// goroutines at once.
+type attempts struct {
+	mu     sync.Mutex
+	failed map[string]attempt
+}
+
+type attempt struct {
+	times int
+	last  time.Time
+}
+
+// note tells how a recovery ended.
+func (a *attempts) note(project string, succeeded bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if succeeded {
+		delete(a.failed, project)
+		return
+	}
+	a.failed[project] = attempt{a.failed[project].times + 1, time.Now()}
+}
+
+// pause is how long the next one has to wait.
+func (a *attempts) pause(project string) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	failed, known := a.failed[project]
+	if !known {
+		return 0
+	}
+	return min(firstPause<<min(failed.times-1, 10), longestPause) - time.Since(failed.last)
+}
+
+// spent is how long it takes until the project may have another transaction. Those that a person has begun count, too.
+func spent(records []state.Record, budget int) time.Duration {
+	recent := slices.DeleteFunc(slices.Clone(records), func(r state.Record) bool { return time.Since(r.Began) >= budgetSpan })
+	if len(recent) < budget {
+		return 0
+	}
+	return budgetSpan - time.Since(recent[len(recent)-budget].Began)
+}

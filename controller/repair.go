@@ -1,0 +1,101 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/reconcile"
+)
+
+// repair carries out a plan that may be carried out. What the view remembers has found it; it is made again from what the engine
+// says then, and left when it is another one.
+func (l *loop) repair(ctx context.Context, src reconcile.Source, p reconcile.Proposal, status Status) (again time.Duration, err error) {
+	name := status.Project
+	l.tell(status)
+	src.Reader, src.Load = l.view.Project(name), nil
+	transaction := newID()
+	executor := l.config.executor(l.engine, item{source: src, proposal: p}, ApplyOptions{
+		Progress: func(line string) {
+			l.log.Info("transaction", "project", name, "transaction", transaction, "step", line)
+		},
+	})
+	executor.NewID = func() string { return transaction }
+	defer l.begin(name, transaction)()
+	applied, err := executor.Apply(ctx, src, p.Plan)
+	// What this has changed is not to be found again before its events have come.
+	l.loads.changed(name)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWithin)
+	defer cancel()
+	if _, listed := src.Reader.List(after); listed != nil && err == nil {
+		l.log.Error(listed, "project cannot be listed after a transaction", "project", name)
+	}
+	locked, isLocked := errors.AsType[*engine.LockedError](err)
+	switch {
+	case errors.Is(err, reconcile.ErrMoved):
+		return settleFor, nil // somebody is at it: what is so then is looked at then
+	case isLocked:
+		status.Reason, status.Message = ReasonLocked, locked.Error()
+		l.tell(status)
+		return lockedPause, nil
+	case err != nil:
+		return 0, err
+	}
+	if reconcile.Recovers(p.Plan) {
+		l.stuck.note(name, applied.Result == reconcile.ResultRecovered)
+	}
+	l.concluded(status, transaction, applied)
+	return lookAgainAfter(applied.Result), nil
+}
+
+// begin notes that this process is at work on a transaction, until end is called.
+func (l *loop) begin(project, transaction string) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.working[transaction] = project
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.working, transaction)
+	}
+}
+
+func (l *loop) underWay(transaction string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, is := l.working[transaction]
+	return is
+}
+
+// mending reports whether the events of a project are this process's own doing.
+func (l *loop) mending(project string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(slices.Collect(maps.Values(l.working)), project)
+}
+
+// concluded notes how a transaction ended.
+func (l *loop) concluded(status Status, transaction string, applied reconcile.Applied) {
+	status.Transaction, status.Outcome, status.Message = transaction, string(applied.Result), applied.Failure
+	l.log.Info("transaction ended", "project", status.Project, "transaction", transaction, "result", applied.Result,
+		"failure", applied.Failure, "restored", applied.Restored)
+	switch applied.Result {
+	case reconcile.ResultRolledBack:
+		status.Reason = ReasonRolledBack
+	case reconcile.ResultRollbackFailed:
+		status.Reason, status.Reconciling, status.Stalled = ReasonStuck, false, true
+	case reconcile.ResultNothing, reconcile.ResultCommitted, reconcile.ResultKept, reconcile.ResultRecovered:
+	}
+	l.tell(status)
+}
+
+// lookAgainAfter is when to look at the project once more: at once to say how it is now, and later where something went wrong.
+func lookAgainAfter(result reconcile.Result) time.Duration {
+	if result == reconcile.ResultRollbackFailed {
+		return firstPause
+	}
+	return time.Millisecond
+}

@@ -1,0 +1,245 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/composure-dev/composure/internal/compose"
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/view"
+	"github.com/composure-dev/composure/internal/watch"
+)
+
+// LiveEngine is an engine that tells what happens to it.
+type LiveEngine interface {
+	Engine
+	engine.Watcher
+}
+
+// RunOptions are what run is told beyond Config. The zero value of a field means its default.
+type RunOptions struct {
+	// Once looks at everything once, mends what may be mended, and ends.
+	Once bool
+	// Workers is how many projects are looked at side by side. Default: 4.
+	Workers int
+	// Resync is how often the engine's containers are listed without an event. Default: one minute.
+	Resync time.Duration
+	// Deadline bounds one look at a project and what comes of it. Default: half an hour.
+	Deadline time.Duration
+	// Budget is how many transactions a project may have within an hour. Default: 6.
+	Budget int
+	// Open is called once, in the place of Config.Open. It need not answer yet.
+	Open func(context.Context) (LiveEngine, error)
+	// Listener is where status and health are served; nil: nowhere. Run closes it.
+	Listener net.Listener
+	// Watcher tells of changed files. Nil: the one of package watch.
+	Watcher FileWatcher
+	// Now, when set, makes it look at everything at once for each value.
+	Now <-chan struct{}
+}
+
+// FileWatcher tells when files may have changed, as package watch does.
+type FileWatcher interface {
+	Set(name string, paths []string)
+	Forget(name string)
+	Run(ctx context.Context, changed func(name string)) error
+}
+
+func (o RunOptions) withDefaults() RunOptions {
+	if o.Workers <= 0 {
+		o.Workers = 4
+	}
+	if o.Resync <= 0 {
+		o.Resync = time.Minute
+	}
+	if o.Deadline <= 0 {
+		o.Deadline = 30 * time.Minute
+	}
+	if o.Budget <= 0 {
+		o.Budget = 6
+	}
+	return o
+}
+
+// Run keeps projects true to their policies until ctx ends: what drifts is found when it drifts, and mended where a policy enforces it.
+// A transaction that is under way when ctx ends is finished or undone first. An error means that it could not begin, or, with Once,
+// that a project could not be looked at. The answer is how the projects are in the end.
+func Run(ctx context.Context, c Config, o RunOptions) ([]Status, error) {
+	o = o.withDefaults()
+	l, err := newLoop(ctx, c, o)
+	if err != nil {
+		return nil, err
+	}
+	defer l.queue.ShutDown()
+	if o.Once {
+		err = l.once(ctx)
+	} else {
+		err = l.forever(ctx)
+	}
+	return l.statuses.list(), err
+}
+
+func newLoop(ctx context.Context, c Config, o RunOptions) (*loop, error) {
+	l := &loop{
+		config: c, options: o, statuses: newStatuses(), log: c.Log,
+		self: ownContainer("/proc"), touched: map[string]time.Time{}, working: map[string]string{},
+		stuck: &attempts{failed: map[string]attempt{}}, now: make(chan struct{}, 1),
+	}
+	paths := c.Policies
+	if !c.All {
+		project, err := compose.Load(ctx, c.Project)
+		if err != nil {
+			return nil, err
+		}
+		l.only = project.Name
+		if len(paths) == 0 {
+			paths = []string{filepath.Join(project.Directory, DefaultPolicies)}
+		}
+	}
+	if len(paths) == 0 {
+		return nil, errNoPolicies
+	}
+	l.policies = &policySet{paths: paths}
+	_, problems := l.policies.load()
+	if len(l.policies.inForce()) == 0 {
+		return nil, errors.Join(problems...)
+	}
+	for _, problem := range problems {
+		l.log.Error(problem, "policies cannot be read as they are; the others are in force")
+	}
+	l.queue = workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute),
+		workqueue.TypedRateLimitingQueueConfig[string]{Name: "projects"})
+	return l, nil
+}
+
+// once looks at every project, and again while something is to be done for it by itself.
+func (l *loop) once(ctx context.Context) error {
+	opened, err := l.options.Open(ctx)
+	if err != nil {
+		return err
+	}
+	l.engine, l.view = opened, view.New(opened)
+	l.loads = newLoads(func(string, []string) {})
+	if _, err := l.view.Sync(ctx); err != nil {
+		return err
+	}
+	names := l.view.Projects()
+	if l.only != "" {
+		names = []string{l.only}
+	}
+	var failures []error
+	for _, name := range names {
+		if err := l.onceFor(ctx, name); err != nil {
+			l.failed(name, err)
+			failures = append(failures, fmt.Errorf("project %s: %w", name, err))
+		}
+	}
+	judged := func(s Status) bool { return s.Reason != ReasonNotSelected }
+	if len(failures) == 0 && ctx.Err() == nil && !slices.ContainsFunc(l.statuses.list(), judged) {
+		failures = append(failures, hint.Wrap(errors.New("no policy selects a service of a running project: nothing was judged"), "see the projects with: docker compose ls"))
+	}
+	return errors.Join(append(failures, ctx.Err())...)
+}
+
+// passes bounds how often a single run looks at a project: once, once more after putting in order what a crash has left, and once
+// more after mending it. What somebody else is at is waited for as long as it takes to leave it alone.
+const passes = 5
+
+func (l *loop) onceFor(ctx context.Context, name string) error {
+	for range passes {
+		again, err := l.safely(ctx, name)
+		if err != nil || again == 0 || again > settleFor || ctx.Err() != nil {
+			return err
+		}
+		sleep(ctx, again)
+		l.view.Doubt() // nothing tells it of events
+		l.loads.changed(name)
+		if _, err := l.view.Sync(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loop) forever(ctx context.Context) error {
+	opened, err := l.options.Open(ctx) // it is connected to later, and again and again
+	if err != nil {
+		return err
+	}
+	watcher := l.options.Watcher
+	if watcher == nil {
+		watcher = watch.New(watch.Options{Log: l.log})
+	}
+	l.engine, l.view = opened, view.New(opened)
+	l.loads = newLoads(func(name string, paths []string) {
+		if paths == nil {
+			watcher.Forget(projectPrefix + name)
+			return
+		}
+		watcher.Set(projectPrefix+name, paths)
+	})
+	watcher.Set(policiesChanged, l.policies.paths)
+	l.loadPolicies() // what has changed since they were read is told by nobody
+	l.log.Info("composure runs", l.effective()...)
+	var workers, sources sync.WaitGroup
+	for range l.options.Workers {
+		workers.Go(func() { l.work(ctx) })
+	}
+	sources.Go(func() { l.follow(ctx) })
+	var watchErr error
+	sources.Go(func() { watchErr = watcher.Run(ctx, l.changed) })
+	var serveErr error
+	sources.Go(func() { serveErr = l.serve(ctx) })
+	l.untilDone(ctx)
+	l.queue.ShutDown()
+	workers.Wait()
+	sources.Wait()
+	l.log.Info("composure ends")
+	return errors.Join(watchErr, serveErr)
+}
+
+// untilDone passes on what makes it look at everything at once: a signal, say.
+func (l *loop) untilDone(ctx context.Context) {
+	for {
+		select {
+		case <-l.options.Now:
+			l.resyncNow()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// resyncNow does not wait: one that is asked for already is as good.
+func (l *loop) resyncNow() {
+	select {
+	case l.now <- struct{}{}:
+	default:
+	}
+}
+
+// effective is the configuration in force, for the log.
+func (l *loop) effective() []any {
+	var policies []string
+	for _, p := range l.policies.inForce() {
+		policies = append(policies, fmt.Sprintf("%s (files: %s, containers: %s)", p.Metadata.Name, p.Spec.Enforcement.Files, p.Spec.Enforcement.Containers))
+	}
+	project := l.only
+	if project == "" {
+		project = "all"
+	}
+	return []any{
+		"version", l.config.Version, "project", project, "policies", policies, "workers", l.options.Workers,
+		"resync", l.options.Resync.String(), "budget", l.options.Budget, "stateDir", l.config.StateDir,
+	}
+}

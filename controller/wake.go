@@ -1,0 +1,218 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/moby/moby/api/types/events"
+
+	"github.com/composure-dev/composure/internal/engine"
+)
+
+// policiesChanged is what the watcher calls the policies; projects have a prefix, so that none can be taken for them.
+const (
+	policiesChanged = "policies"
+	projectPrefix   = "project/"
+)
+
+// fullEvery is how many resyncs there are from one that looks at everything anew to the next.
+const fullEvery = 10
+
+// follow keeps the view true to the engine until ctx ends: it subscribes, and then lists, so that there is no gap between the two.
+// When the events break off nothing is concluded from the view before it is complete again.
+func (l *loop) follow(ctx context.Context) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 30*time.Second
+	for ctx.Err() == nil {
+		err := l.followOnce(ctx, pause.Reset)
+		if ctx.Err() != nil {
+			return
+		}
+		l.view.Forget()
+		l.connected(false, err)
+		sleep(ctx, pause.NextBackOff())
+	}
+}
+
+func (l *loop) followOnce(ctx context.Context, reset func()) error {
+	subscription, end, err := l.subscribe(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := l.resync(ctx, true); err != nil {
+		return err
+	}
+	reset()
+	l.connected(true, nil)
+	resync := time.NewTimer(l.jittered())
+	defer resync.Stop()
+	for round := 1; ; {
+		select {
+		case event, open := <-subscription.C():
+			if !open {
+				return errors.Join(errEventsEnded, subscription.Err())
+			}
+			l.note(event)
+		case <-resync.C:
+			if err := l.resync(ctx, round%fullEvery == 0); err != nil {
+				return err
+			}
+			round++
+			resync.Reset(l.jittered())
+		case <-l.now:
+			if err := l.resync(ctx, true); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// subscribe gives up on an engine that accepts the question and does not answer it.
+func (l *loop) subscribe(ctx context.Context) (s *engine.Subscription, end func(), err error) {
+	limited, cancel := context.WithCancel(ctx)
+	impatient := time.AfterFunc(lookWithin, cancel)
+	subscription, err := l.engine.Subscribe(limited)
+	if !impatient.Stop() && err == nil {
+		subscription.Close()
+		err = context.DeadlineExceeded
+	}
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	return subscription, cancel, nil
+}
+
+var errEventsEnded = errors.New("the engine's events have ended")
+
+// note wakes what an event is about.
+func (l *loop) note(event engine.Event) {
+	project, all := l.view.Note(event)
+	switch {
+	case all:
+		l.wakeAll()
+	case project == "" || !l.wanted(project):
+	default:
+		// Only what docker compose does, or a person by hand: a container that crashes again and again touches nothing.
+		if slices.Contains([]events.Action{events.ActionCreate, events.ActionDestroy, events.ActionRename}, event.Action) && !l.mending(project) {
+			l.touch(project)
+		}
+		l.queue.Add(project)
+	}
+}
+
+// touch notes that somebody is at a project.
+func (l *loop) touch(project string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.touched[project] = time.Now()
+}
+
+// resync lists the engine's containers, and wakes the projects of which something has changed without an event, and those that are
+// not as they should be. A full one wakes all, and believes nothing that was read before.
+func (l *loop) resync(ctx context.Context, full bool) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if full {
+		l.view.Doubt()
+		l.loads.expire()
+		l.loadPolicies()
+	}
+	changed, err := l.view.Sync(ctx)
+	if err != nil {
+		return err
+	}
+	if full {
+		l.wakeAll()
+		return nil
+	}
+	for _, name := range changed {
+		if l.wanted(name) {
+			l.queue.Add(name)
+		}
+	}
+	for _, status := range l.statuses.list() {
+		if !status.Ready && l.wanted(status.Project) {
+			l.queue.Add(status.Project)
+		}
+	}
+	return nil
+}
+
+// jittered keeps many daemons from listing at the same moments.
+func (l *loop) jittered() time.Duration {
+	return time.Duration(float64(l.options.Resync) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // nothing is to be kept secret
+}
+
+// wakeAll puts every project into the queue that there is, and those that there were.
+func (l *loop) wakeAll() {
+	for _, status := range l.statuses.list() {
+		l.queue.Add(status.Project)
+	}
+	for _, name := range l.view.Projects() {
+		if l.wanted(name) {
+			l.queue.Add(name)
+		}
+	}
+	if l.only != "" {
+		l.queue.Add(l.only)
+	}
+}
+
+// wanted reports whether a project is one that this daemon looks after.
+func (l *loop) wanted(project string) bool { return l.only == "" || l.only == project }
+
+// changed is told of files: what depends on them is looked at again.
+func (l *loop) changed(what string) {
+	if what == policiesChanged {
+		if l.loadPolicies() {
+			l.wakeAll()
+		}
+		return
+	}
+	name := strings.TrimPrefix(what, projectPrefix)
+	l.loads.changed(name)
+	l.queue.Add(name)
+}
+
+func (l *loop) loadPolicies() (changed bool) {
+	changed, problems := l.policies.load()
+	for _, problem := range problems {
+		l.log.Error(problem, "policies cannot be read as they are; what was read before stays in force")
+	}
+	if changed {
+		l.log.Info("policies changed", "policies", names(l.policies.inForce()))
+	}
+	return changed
+}
+
+// connected notes whether the engine answers, and says so once for each change.
+func (l *loop) connected(is bool, err error) {
+	l.mu.Lock()
+	first, was := !l.met, l.answers
+	l.met, l.answers = true, is
+	l.mu.Unlock()
+	switch {
+	case is && (first || !was):
+		l.log.Info("engine answers")
+	case !is && (first || was):
+		l.log.Error(err, "engine does not answer; it is tried again")
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
