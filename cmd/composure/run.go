@@ -20,10 +20,10 @@ import (
 	"github.com/composure-dev/composure/internal/hint"
 )
 
-const runExample = `  composure run -P policies/ --allow-root /srv    # every running project whose files lie below /srv
-  composure run -f /srv/shop/compose.yaml         # one project, with the policies in composure/ beside it
-  composure run -P policies/ --once               # look and mend once, then end: for cron
-  curl -s http://127.0.0.1:8421/api/v1/projects   # how every project is`
+const runExample = `  composure run -P policies/ --allow-root /srv          # every running project whose files lie below /srv
+  composure run -f /srv/shop/compose.yaml               # one project, with the policies in composure/ beside it
+  composure run -P policies/ --allow-root /srv --once   # look and mend once, then end: for cron
+  curl -s http://127.0.0.1:8421/api/v1/projects         # how every project is`
 
 const runLong = `It mends only what a policy enforces: enforcement.files and enforcement.containers are Audit unless the policy
 says Enforce. SIGHUP makes it look at everything at once; SIGTERM ends it, after the transaction under way is finished or undone.`
@@ -53,6 +53,7 @@ func newRun(in invocation) *cobra.Command {
 	set.SortFlags = false
 	set.StringArrayVarP(&f.policies, "policy", "P", nil, "policy file or folder, repeatable (default with --file: composure/ beside the compose file)")
 	f.registerProject(set)
+	set.Lookup("file").Usage = "compose file of the one project, repeatable (default: every running project of the engine)"
 	set.StringArrayVar(&f.allowRoots, "allow-root", nil, "folder in which files may be read by label and written, repeatable")
 	f.registerStateDir(set)
 	set.BoolVar(&f.once, "once", false, "look at everything once, mend what may be mended, and end")
