@@ -115,16 +115,12 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 
 // List implements Reader.
 func (c *Client) List(ctx context.Context, labels ...string) ([]Container, error) {
-	filters := make(client.Filters)
-	for _, label := range labels {
-		filters.Add("label", label)
-	}
-	listed, err := c.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	listed, err := c.list(ctx, labels)
 	if err != nil {
-		return nil, c.explain("list containers of engine", c.host, err)
+		return nil, err
 	}
-	containers := make([]Container, 0, len(listed.Items))
-	for _, item := range listed.Items {
+	containers := make([]Container, 0, len(listed))
+	for _, item := range listed {
 		inspected, err := c.Inspect(ctx, item.ID)
 		if errors.Is(err, ErrNotFound) {
 			continue

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 )
@@ -31,9 +32,8 @@ func wakingActions() map[events.Type][]events.Action {
 	}
 }
 
-// Summaries lists the containers, in every state, that carry all the labels as [Reader.List] takes them, sorted by name, with
-// one call to the engine.
-func (c *Client) Summaries(ctx context.Context, labels ...string) ([]Summary, error) {
+// list is the engine's own list of the containers that carry all the labels.
+func (c *Client) list(ctx context.Context, labels []string) ([]container.Summary, error) {
 	filters := make(client.Filters)
 	for _, label := range labels {
 		filters.Add("label", label)
@@ -42,8 +42,18 @@ func (c *Client) Summaries(ctx context.Context, labels ...string) ([]Summary, er
 	if err != nil {
 		return nil, c.explain("list containers of engine", c.host, err)
 	}
-	summaries := make([]Summary, 0, len(listed.Items))
-	for _, item := range listed.Items {
+	return listed.Items, nil
+}
+
+// Summaries lists the containers, in every state, that carry all the labels as [Reader.List] takes them, sorted by name, with
+// one call to the engine.
+func (c *Client) Summaries(ctx context.Context, labels ...string) ([]Summary, error) {
+	listed, err := c.list(ctx, labels)
+	if err != nil {
+		return nil, err
+	}
+	summaries := make([]Summary, 0, len(listed))
+	for _, item := range listed {
 		summaries = append(summaries, summaryOf(item))
 	}
 	slices.SortFunc(summaries, func(a, b Summary) int { return cmp.Compare(a.Name, b.Name) })

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/engine/enginetest"
 	"github.com/composure-dev/composure/internal/hint"
 )
 
@@ -143,30 +144,35 @@ func TestInjectLeavesVolumesAlone(t *testing.T) {
 	})
 }
 
+// bereave starts a container that shares the processes of another one, which is swapped then: old is how it ran before.
+func bereave(t *testing.T, e *enginetest.Engine, parent engine.Replacement) (s *engine.Swapper, old engine.Container, swapped engine.Swapped) {
+	t.Helper()
+	id, err := e.Create(t.Context(), engine.Spec{
+		Name:   "sidecar",
+		Config: &container.Config{Image: parent.Old.Config.Image, Labels: map[string]string{engine.LabelConfigHash: "before"}},
+		Host:   &container.HostConfig{PidMode: container.PidMode("container:" + parent.Old.ID)},
+	})
+	if err == nil {
+		err = e.Start(t.Context(), id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if old, err = e.Inspect(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	s = &engine.Swapper{Reader: e, Writer: e, APIVersion: engine.MinAPIVersion}
+	if swapped, err = s.Swap(t.Context(), parent, pace); err != nil {
+		t.Fatal(err)
+	}
+	return s, old, swapped
+}
+
 // TestSwapOfBereft swaps a container that has ended because the one whose processes it shares was swapped before.
 func TestSwapOfBereft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, parent := world(t)
-		id, err := e.Create(t.Context(), engine.Spec{
-			Name:   "sidecar",
-			Config: &container.Config{Image: parent.Old.Config.Image, Labels: map[string]string{engine.LabelConfigHash: "before"}},
-			Host:   &container.HostConfig{PidMode: container.PidMode("container:" + parent.Old.ID)},
-		})
-		if err == nil {
-			err = e.Start(t.Context(), id)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		old, err := e.Inspect(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		swapper := &engine.Swapper{Reader: e, Writer: e, APIVersion: engine.MinAPIVersion}
-		swapped, err := swapper.Swap(t.Context(), parent, pace)
-		if err != nil {
-			t.Fatal(err)
-		}
+		swapper, old, swapped := bereave(t, e, parent)
 		sidecar := engine.Replacement{Old: old, Image: parent.Image, Env: []string{"A=2"}, Transaction: "tx"}
 		var failure *engine.SwapError
 		if _, err := swapper.Swap(t.Context(), sidecar, pace); !errors.As(err, &failure) || failure.Stage != "recheck" {

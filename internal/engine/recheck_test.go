@@ -6,8 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
-
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/engine/enginetest"
 )
@@ -48,26 +46,7 @@ func TestSwapTakesOverHowItRunsNow(t *testing.T) {
 func TestSwapKeepsHowAnOrphanRan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, parent := world(t)
-		id, err := e.Create(t.Context(), engine.Spec{
-			Name:   "sidecar",
-			Config: &container.Config{Image: parent.Old.Config.Image, Labels: map[string]string{engine.LabelConfigHash: "before"}},
-			Host:   &container.HostConfig{PidMode: container.PidMode("container:" + parent.Old.ID)},
-		})
-		if err == nil {
-			err = e.Start(t.Context(), id)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		old, err := e.Inspect(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		swapper := &engine.Swapper{Reader: e, Writer: e, APIVersion: engine.MinAPIVersion}
-		swapped, err := swapper.Swap(t.Context(), parent, pace)
-		if err != nil {
-			t.Fatal(err)
-		}
+		swapper, old, swapped := bereave(t, e, parent)
 		sidecar := engine.Replacement{
 			Old: old, Image: parent.Image, Env: []string{"A=2"}, Transaction: "tx", References: map[string]string{parent.Old.ID: swapped.NewID},
 		}
