@@ -91,6 +91,10 @@ func (c *Client) Subscribe(ctx context.Context) (*Subscription, error) {
 		return nil, c.streamFailed("subscribe to events of engine", err)
 	default:
 	}
+	if err := ctx.Err(); err != nil { // the stream may tell a moment later
+		cancel()
+		return nil, c.explain("subscribe to events of engine", c.host, err)
+	}
 	go c.pass(streaming, stream, feed)
 	return subscription, nil
 }
