@@ -70,7 +70,7 @@ func Open(options ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	opened := &Client{host: target.host, probeBinary: options.ProbeBinary, observe: options.Observe}
-	opts = append(opts, client.WithAPIVersionFromEnv(), client.WithHTTPResponseHook(opened.noteClock))
+	opts = append(opts, client.WithAPIVersionFromEnv(), client.WithHTTPResponseHook(opened.noteAnswer))
 	if options.Observe != nil {
 		opts = append(opts, observeRequests(options.Observe))
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -79,22 +80,18 @@ func (c *Client) Subscribe(ctx context.Context) (*Subscription, error) {
 			filters.Add("event", string(action))
 		}
 	}
-	streaming, cancel := context.WithCancel(ctx)
+	var accepted atomic.Bool
+	streaming, cancel := context.WithCancel(context.WithValue(ctx, acceptedKey{}, &accepted))
 	stream := c.api.Events(streaming, client.EventsListOptions{Since: strconv.FormatInt(c.clock.Load(), 10), Filters: filters})
-	subscription, feed := NewSubscription(cancel)
-	select {
-	case err := <-stream.Err:
+	if !accepted.Load() {
+		err := <-stream.Err // it comes, but maybe a moment later
 		cancel()
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
 		return nil, c.streamFailed("subscribe to events of engine", err)
-	default:
 	}
-	if err := ctx.Err(); err != nil { // the stream may tell a moment later
-		cancel()
-		return nil, c.explain("subscribe to events of engine", c.host, err)
-	}
+	subscription, feed := NewSubscription(cancel)
 	go c.pass(streaming, stream, feed)
 	return subscription, nil
 }
@@ -149,8 +146,14 @@ func (c *Client) streamFailed(action string, err error) error {
 	return fmt.Errorf("%s %q: %w", action, c.host, &UnreachableError{Host: c.host, Cause: "the stream of events was cut off: " + err.Error()})
 }
 
-// noteClock keeps what the engine's clock showed in its last answer, in whole seconds and thus never later than it was.
-func (c *Client) noteClock(response *http.Response) {
+// acceptedKey is for a flag in a request's context that is set once the engine has answered that it does what it was asked.
+type acceptedKey struct{}
+
+// noteAnswer keeps what the engine's clock showed in its last answer, in whole seconds and thus never later than it was.
+func (c *Client) noteAnswer(response *http.Response) {
+	if accepted, is := response.Request.Context().Value(acceptedKey{}).(*atomic.Bool); is && response.StatusCode == http.StatusOK {
+		accepted.Store(true)
+	}
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 		c.clock.Store(date.Unix())
 	}
