@@ -51,7 +51,7 @@ func (l *loads) load(ctx context.Context, name string, options compose.Options) 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.of(name)
-	if known.version == version && !slices.ContainsFunc(filesOf(project, options), func(path string) bool { return !slices.Contains(known.paths, path) }) {
+	if known.version == version && !slices.ContainsFunc(filesOf(project), func(path string) bool { return !slices.Contains(known.paths, path) }) {
 		known.projects = append(known.projects, remembered{options, project})
 	}
 	return project, nil
@@ -97,8 +97,8 @@ func (l *loads) watch(name string, p reconcile.Proposal) (changed bool) {
 	if p.Snapshot.Project == nil {
 		return false
 	}
-	paths := filesOf(p.Snapshot.Extended, compose.Options{})
-	paths = append(paths, filesOf(p.Snapshot.Project, compose.Options{})...)
+	paths := filesOf(p.Snapshot.Extended)
+	paths = append(paths, filesOf(p.Snapshot.Project)...)
 	if p.Snapshot.Override.Path != "" {
 		paths = append(paths, p.Snapshot.Override.Path)
 	}
@@ -129,8 +129,8 @@ func (l *loads) expire() {
 }
 
 // filesOf are the files that a project was made from.
-func filesOf(project *compose.Project, options compose.Options) []string {
-	paths := slices.Clone(options.Also)
+func filesOf(project *compose.Project) []string {
+	var paths []string
 	for _, file := range slices.Concat(project.Files, project.Reached, project.EnvFiles, project.ServiceEnvFiles) {
 		paths = append(paths, file.Path)
 	}

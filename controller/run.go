@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -43,8 +44,8 @@ type RunOptions struct {
 	Listener net.Listener
 	// Watcher tells of changed files. Nil: the one of package watch.
 	Watcher FileWatcher
-	// Now, when set, makes it look at everything at once for each value.
-	Now <-chan struct{}
+	// Now, when set, makes it look at everything at once for each signal.
+	Now <-chan os.Signal
 }
 
 // FileWatcher tells when files may have changed, as package watch does.
@@ -189,7 +190,6 @@ func (l *loop) forever(ctx context.Context) error {
 		watcher.Set(projectPrefix+name, paths)
 	})
 	watcher.Set(policiesChanged, l.policies.paths)
-	l.loadPolicies() // what has changed since they were read is told by nobody
 	l.log.Info("composure runs", l.effective()...)
 	var workers, sources sync.WaitGroup
 	for range l.options.Workers {

@@ -194,7 +194,7 @@ func heldContainer(snap Snapshot, service string, c engine.Container) (reason, n
 	if _, found := snap.Project.Services[service]; !found {
 		return "no compose file of the project defines this service", "define it in a compose file, or remove container " + c.CleanName()
 	}
-	if c.ID == snap.self && snap.self != "" {
+	if c.ID == snap.self {
 		return "Composure itself runs in it, and would stop itself before it is done", alone
 	}
 	if c.State.Paused {

@@ -98,9 +98,10 @@ func (f *runFlags) run(ctx context.Context, in invocation) error {
 			return err
 		}
 		options.Listener = listener
-		now, stop := onHangup()
-		defer stop()
-		options.Now = now
+		hangups := make(chan os.Signal, 1) // further ones ask for nothing that the first does not
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+		options.Now = hangups
 	}
 	statuses, err := controller.Run(ctx, config, options)
 	if !f.once {
@@ -127,27 +128,6 @@ func (f *runFlags) listener(ctx context.Context) (net.Listener, error) {
 		return nil, hint.Wrap(fmt.Errorf("listen: %w", err), "give another address with --listen, or none: --listen ''")
 	}
 	return listener, nil
-}
-
-// onHangup turns SIGHUP into a look at everything.
-func onHangup() (now <-chan struct{}, stop func()) {
-	signals, looks := make(chan os.Signal, 1), make(chan struct{}, 1)
-	signal.Notify(signals, syscall.SIGHUP)
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-signals:
-				select {
-				case looks <- struct{}{}:
-				default: // one is asked for already
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
-	return looks, func() { signal.Stop(signals); close(done) }
 }
 
 func (f *runFlags) logger(in invocation) logr.Logger {

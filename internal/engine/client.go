@@ -17,6 +17,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 )
@@ -111,6 +112,19 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 		info.Podman = info.Podman || strings.HasPrefix(component.Name, "Podman")
 	}
 	return info, nil
+}
+
+// list is the engine's own list of the containers that carry all the labels.
+func (c *Client) list(ctx context.Context, labels []string) ([]container.Summary, error) {
+	filters := make(client.Filters)
+	for _, label := range labels {
+		filters.Add("label", label)
+	}
+	listed, err := c.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	if err != nil {
+		return nil, c.explain("list containers of engine", c.host, err)
+	}
+	return listed.Items, nil
 }
 
 // List implements Reader.

@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 )
@@ -31,19 +30,6 @@ func wakingActions() map[events.Type][]events.Action {
 			events.ActionPull, events.ActionTag, events.ActionUnTag, events.ActionDelete, events.ActionLoad, events.ActionImport,
 		},
 	}
-}
-
-// list is the engine's own list of the containers that carry all the labels.
-func (c *Client) list(ctx context.Context, labels []string) ([]container.Summary, error) {
-	filters := make(client.Filters)
-	for _, label := range labels {
-		filters.Add("label", label)
-	}
-	listed, err := c.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
-	if err != nil {
-		return nil, c.explain("list containers of engine", c.host, err)
-	}
-	return listed.Items, nil
 }
 
 // Summaries lists the containers, in every state, that carry all the labels as [Reader.List] takes them, sorted by name, with

@@ -30,6 +30,18 @@ func (c Container) Label(key string) string {
 	return c.Config.Labels[key]
 }
 
+// HasLabels reports whether all the wanted labels, each a key or key=value as [Reader.List] takes them, are there.
+func HasLabels(labels map[string]string, wanted []string) bool {
+	for _, want := range wanted {
+		key, value, exact := strings.Cut(want, "=")
+		got, found := labels[key]
+		if !found || exact && got != value {
+			return false
+		}
+	}
+	return true
+}
+
 // Running reports whether process 1 runs; a paused container runs, a restarting one does not.
 func (c Container) Running() bool { return c.State != nil && c.State.Running && !c.State.Restarting }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/composure-dev/composure/internal/engine"
@@ -44,23 +43,12 @@ func (r reader) List(ctx context.Context, labels ...string) ([]engine.Container,
 	defer r.mu.Unlock()
 	var list []engine.Container
 	for _, c := range r.containers {
-		if carries(c.Container, labels) {
+		if engine.HasLabels(c.Config.Labels, labels) {
 			list = append(list, c.Container)
 		}
 	}
 	slices.SortFunc(list, func(a, b engine.Container) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil
-}
-
-func carries(c engine.Container, labels []string) bool {
-	for _, label := range labels {
-		key, want, valued := strings.Cut(label, "=")
-		got, found := c.Config.Labels[key]
-		if !found || valued && got != want {
-			return false
-		}
-	}
-	return true
 }
 
 // Image implements engine.Reader.

@@ -97,7 +97,7 @@ func (e *Engine) List(ctx context.Context, labels ...string) ([]engine.Container
 	defer e.mu.Unlock()
 	var found []engine.Container
 	for _, b := range e.containers {
-		if !hasLabels(b.Config.Labels, labels) {
+		if !engine.HasLabels(b.Config.Labels, labels) {
 			continue
 		}
 		inspected, err := e.inspect(b)
@@ -108,17 +108,6 @@ func (e *Engine) List(ctx context.Context, labels ...string) ([]engine.Container
 	}
 	slices.SortFunc(found, func(a, b engine.Container) int { return cmp.Compare(a.Name, b.Name) })
 	return found, ctx.Err()
-}
-
-func hasLabels(labels map[string]string, wanted []string) bool {
-	for _, want := range wanted {
-		key, value, exact := strings.Cut(want, "=")
-		got, found := labels[key]
-		if !found || exact && got != value {
-			return false
-		}
-	}
-	return true
 }
 
 // Inspect implements engine.Reader.

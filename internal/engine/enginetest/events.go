@@ -26,7 +26,7 @@ func (e *Engine) Summaries(ctx context.Context, labels ...string) ([]engine.Summ
 	}
 	found := make([]engine.Summary, 0, len(e.containers))
 	for _, b := range e.containers {
-		if !hasLabels(b.Config.Labels, labels) {
+		if !engine.HasLabels(b.Config.Labels, labels) {
 			continue
 		}
 		e.settle(b)

@@ -15,16 +15,10 @@ import (
 	"github.com/composure-dev/composure/internal/engine"
 )
 
-// Waker is what a loop over an engine lives on.
-type Waker interface {
-	Summaries(ctx context.Context, labels ...string) ([]engine.Summary, error)
-	Subscribe(ctx context.Context) (*engine.Subscription, error)
-}
-
 // summary is what the list shows of a container.
 func (f Fixture) summary(t *testing.T, id string) engine.Summary {
 	t.Helper()
-	list, err := f.Waker.Summaries(t.Context())
+	list, err := f.Watcher.Summaries(t.Context())
 	f.must(t, err)
 	at := slices.IndexFunc(list, func(s engine.Summary) bool { return s.ID == id })
 	if at < 0 {
@@ -82,7 +76,7 @@ func testSummaries(t *testing.T, f Fixture) {
 func (f Fixture) testSummaryLabels(t *testing.T, id string) {
 	t.Helper()
 	second := f.create(t, f.spec("summary-a"))
-	listed, err := f.Waker.Summaries(t.Context(), engine.LabelProject+"="+f.Prefix, engine.LabelConfigHash)
+	listed, err := f.Watcher.Summaries(t.Context(), engine.LabelProject+"="+f.Prefix, engine.LabelConfigHash)
 	f.must(t, err)
 	var ids []string
 	for _, s := range listed {
@@ -92,7 +86,7 @@ func (f Fixture) testSummaryLabels(t *testing.T, id string) {
 	if !slices.Contains(ids, id) || !slices.Contains(ids, second.ID) || !slices.IsSortedFunc(listed, byName) {
 		t.Errorf("by labels, sorted by name: got %+v", listed)
 	}
-	none, err := f.Waker.Summaries(t.Context(), engine.LabelProject+"="+f.Prefix, engine.LabelProject+"=other")
+	none, err := f.Watcher.Summaries(t.Context(), engine.LabelProject+"="+f.Prefix, engine.LabelProject+"=other")
 	f.must(t, err)
 	if len(none) > 0 {
 		t.Error("a container that lacks one of the labels was listed")
@@ -102,7 +96,7 @@ func (f Fixture) testSummaryLabels(t *testing.T, id string) {
 // subscribe ends with the test at the latest.
 func (f Fixture) subscribe(t *testing.T) *engine.Subscription {
 	t.Helper()
-	subscription, err := f.Waker.Subscribe(t.Context())
+	subscription, err := f.Watcher.Subscribe(t.Context())
 	f.must(t, err)
 	t.Cleanup(subscription.Close)
 	return subscription
@@ -163,11 +157,11 @@ func testEvents(t *testing.T, f Fixture) {
 	wantEnd(t, subscription)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	canceled, err := f.Waker.Subscribe(ctx)
+	canceled, err := f.Watcher.Subscribe(ctx)
 	f.must(t, err)
 	cancel()
 	wantEnd(t, canceled)
-	_, err = f.Waker.Subscribe(ctx)
+	_, err = f.Watcher.Subscribe(ctx)
 	wantError(t, "subscribe after the end of the context", err, context.Canceled)
 }
 

@@ -70,7 +70,7 @@ func RealFixture(t *testing.T, observe func(method, path string)) Fixture {
 	}
 	prefix := "composuretest" + strings.ToLower(rand.Text()[:8])
 	fixture := Fixture{
-		Reader: real, Writer: real, Prober: real, Waker: real,
+		Reader: real, Writer: real, Prober: real, Watcher: real,
 		APIVersion: info.APIVersion,
 		Prefix:     prefix,
 		Image:      prefix + ":1",

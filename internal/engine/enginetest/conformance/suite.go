@@ -27,7 +27,7 @@ type Fixture struct {
 	Reader     engine.Reader
 	Writer     engine.Writer
 	Prober     engine.Prober
-	Waker      Waker
+	Watcher    engine.Watcher
 	APIVersion string
 	Prefix     string     // of all names
 	Image      string     // runs [Script]; its ENV has FROM_IMAGE=1 and HIDDEN=1, its VOLUME is /image-volume
@@ -60,7 +60,7 @@ func MemoryFixture(api string) Fixture {
 	e.AddDualNetwork("net-b", "10.2.0.0/16", "fd00:2::/64")
 	e.HandleProbe(func(_ engine.Container, job []byte) ([]byte, error) { return job, nil })
 	return Fixture{
-		Reader: e, Writer: e, Prober: e, Waker: e,
+		Reader: e, Writer: e, Prober: e, Watcher: e,
 		APIVersion: api,
 		Prefix:     "conformance",
 		Image:      "conformance:1",
