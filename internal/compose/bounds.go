@@ -3,6 +3,7 @@ package compose
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,17 +27,29 @@ func readFile(path string) ([]byte, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, unreadable{err}
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
-		return nil, err
+		return nil, unreadable{err}
 	}
 	if len(content) > maxFileSize {
 		return nil, tooLarge(path)
 	}
 	return content, nil
+}
+
+// unreadable marks an error that tells nothing of what a file says: it could not be read.
+type unreadable struct{ error }
+
+func (e unreadable) Unwrap() error { return e.error }
+
+// IsUnreadable reports whether an error of [Load] means that a file is not there or cannot be read from here, rather than that it is
+// not as it should be.
+func IsUnreadable(err error) bool {
+	_, is := errors.AsType[unreadable](err)
+	return is || errors.Is(err, ErrNoComposeFile)
 }
 
 // checkFile refuses what must not be opened: a FIFO would block for ever, a device may never end.
@@ -47,11 +60,11 @@ func checkFile(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return err
+		return unreadable{err}
 	case info.IsDir():
-		return fmt.Errorf("%q is a directory", path)
+		return unreadable{fmt.Errorf("%q is a directory", path)}
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%q is not a regular file", path)
+		return unreadable{fmt.Errorf("%q is not a regular file", path)}
 	case info.Size() > maxFileSize:
 		return tooLarge(path)
 	}
@@ -64,7 +77,7 @@ func tooLarge(path string) error {
 
 // checkIfPresent is checkFile for a file that may be missing: whether that is an error is for compose to say.
 func checkIfPresent(path string) error {
-	if err := checkFile(path); err != nil && !os.IsNotExist(err) {
+	if err := checkFile(path); err != nil && !isNotExist(err) {
 		return err
 	}
 	return nil

@@ -101,6 +101,16 @@ func (s Step) Replaces() []string {
 	return nil
 }
 
+// Recreates are the services whose containers the plan replaces, sorted, each once. Restarts and what is put in order do not count.
+func (p Plan) Recreates() []string {
+	var services []string
+	for _, step := range p.Steps {
+		services = append(services, step.Replaces()...)
+	}
+	slices.Sort(services)
+	return slices.Compact(services)
+}
+
 // Empty reports whether there is nothing to do and nothing held.
 func (p Plan) Empty() bool { return len(p.Steps) == 0 && len(p.Held) == 0 }
 
