@@ -3,9 +3,12 @@ package controller
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
+
+	"k8s.io/client-go/util/workqueue"
 
 	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/reconcile"
@@ -23,6 +26,26 @@ const (
 	firstPause, longestPause = 30 * time.Second, time.Hour
 	budgetSpan               = time.Hour
 )
+
+// notNow is the error of a transaction that was not begun: for a while, or without wait until something changes.
+type notNow struct {
+	reason  Reason
+	message string
+	wait    time.Duration
+}
+
+func (e *notNow) Error() string { return e.message }
+
+// permit is the last word before a transaction begins: looking and locking take their time, and others do the same meanwhile.
+func (l *loop) permit(p reconcile.Proposal) error {
+	if reconcile.Recovers(p.Plan) {
+		return nil
+	}
+	if reason, message, wait := l.recreated.admits(len(p.Plan.Recreates()), l.options.MaxServices, true); reason != "" {
+		return &notNow{reason, message, wait}
+	}
+	return nil
+}
 
 // gate says why a plan is not carried out now, and how long to wait; zero: until something changes.
 func (l *loop) gate(name string, p reconcile.Proposal) (reason Reason, message string, wait time.Duration) {
@@ -52,6 +75,48 @@ func (l *loop) gate(name string, p reconcile.Proposal) (reason Reason, message s
 	}
 	if left := spent(records, l.options.Budget); left > 0 {
 		return ReasonBudget, fmt.Sprintf("it had %d transactions within an hour", l.options.Budget), left
+	}
+	return l.recreated.admits(len(p.Plan.Recreates()), l.options.MaxServices, false)
+}
+
+// recreations remembers how many services were recreated lately, over all projects: a policy that is wrong for all of them must not
+// reach all of them at once. It may be used by several goroutines at once.
+type recreations struct {
+	mu   sync.Mutex
+	past []recreation // the oldest first
+}
+
+type recreation struct {
+	at       time.Time
+	services int
+}
+
+// admits says why so many services are not recreated now, and how long to wait; zero: they never are by itself. With take those that
+// are admitted are counted.
+func (r *recreations) admits(services, most int, take bool) (reason Reason, message string, wait time.Duration) {
+	if services > most {
+		return ReasonTooMany, fmt.Sprintf("%d services would be recreated, more than the %d that may be within an hour: "+
+			"look at it with composure diff, do it with composure apply, or raise --max-services", services, most), 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.past = slices.DeleteFunc(r.past, func(p recreation) bool { return time.Since(p.at) >= budgetSpan })
+	free := most
+	for _, p := range r.past {
+		free -= p.services
+	}
+	for _, p := range r.past {
+		if free >= services {
+			break
+		}
+		free += p.services
+		wait = budgetSpan - time.Since(p.at)
+	}
+	if wait > 0 {
+		return ReasonTooMany, fmt.Sprintf("%d services would be recreated, and %d may be within an hour, over all projects", services, most), wait
+	}
+	if take && services > 0 {
+		r.past = append(r.past, recreation{time.Now(), services})
 	}
 	return "", "", 0
 }
@@ -143,4 +208,14 @@ func spent(records []state.Record, budget int) time.Duration {
 		return 0
 	}
 	return budgetSpan - time.Since(recent[len(recent)-budget].Began)
+}
+
+// jitter spreads the pauses of a rate limiter, so that what failed at one moment is not tried again at one moment.
+type jitter struct {
+	workqueue.TypedRateLimiter[string]
+}
+
+// When implements workqueue.TypedRateLimiter.
+func (j jitter) When(name string) time.Duration {
+	return time.Duration(float64(j.TypedRateLimiter.When(name)) * (1 + 0.2*rand.Float64())) //nolint:gosec // nothing is to be kept secret
 }

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/composecli"
 	"github.com/composure-dev/composure/internal/engine"
@@ -37,11 +39,17 @@ type loop struct {
 	stuck *attempts
 	now   chan struct{}
 
+	recreated *recreations
+	events    *api.Log
+	settled   *settled // what those who are notified know
+
 	mu      sync.Mutex
 	touched map[string]time.Time // when an event last told of a project
 	working map[string]string    // the project of each transaction under way
 	met     bool                 // it is known whether the engine answers
 	answers bool
+	// nextResync and nextFull are when the containers are listed next, and when nothing that was read before is believed.
+	nextResync, nextFull time.Time
 }
 
 // lookWithin bounds a look at a project, or at the engine.
@@ -54,19 +62,27 @@ func (l *loop) work(ctx context.Context) {
 		if shutdown {
 			return
 		}
+		began := time.Now()
 		again, err := l.safely(ctx, name)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			l.failed(name, err)
-			l.queue.AddRateLimited(name)
-		default:
-			l.queue.Forget(name)
-			if again > 0 {
-				l.queue.AddAfter(name, again)
-			}
+		if ctx.Err() == nil {
+			l.later(name, again, err)
+			l.publish(name, began)
 		}
 		l.queue.Done(name)
+	}
+}
+
+// later has a project looked at again when that is due.
+func (l *loop) later(name string, again time.Duration, err error) {
+	if err != nil {
+		l.failed(name, err)
+		l.queue.AddRateLimited(name)
+		return
+	}
+	l.queue.Forget(name)
+	if again > 0 {
+		l.statuses.next(name, time.Now().Add(again))
+		l.queue.AddAfter(name, again)
 	}
 }
 
@@ -81,15 +97,6 @@ func (l *loop) safely(ctx context.Context, name string) (again time.Duration, er
 		}
 	}()
 	return l.reconcile(ctx, name)
-}
-
-// failed notes what will be tried again.
-func (l *loop) failed(name string, err error) {
-	reason := ReasonFailed
-	if errors.Is(err, engine.ErrUnreachable) || errors.Is(err, view.ErrIncomplete) {
-		reason = ReasonNoEngine
-	}
-	l.tell(Status{Project: name, Reconciling: true, Reason: reason, Message: err.Error()})
 }
 
 // reconcile looks at one project and mends what may be mended. again, if not zero, is when to look once more without being told.
@@ -117,10 +124,7 @@ func (l *loop) reconcile(ctx context.Context, name string) (again time.Duration,
 		return waitAgain(status), nil
 	}
 	if reason, message, wait := l.gate(name, proposal); reason != "" {
-		status.Reason, status.Message, status.Reconciling = reason, message, wait > 0
-		status.Stalled = wait == 0 && reason != ReasonSuspended
-		l.tell(status)
-		return wait, nil
+		return l.wait(status, &notNow{reason, message, wait}), nil
 	}
 	return l.repair(ctx, src, proposal, status)
 }
@@ -157,19 +161,10 @@ func (l *loop) source(ctx context.Context, name string) (src reconcile.Source, e
 func (l *loop) forget(name string) {
 	l.loads.forget(name)
 	l.statuses.forget(name)
+	l.settled.forget(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.touched, name)
-}
-
-// tell notes a status, and logs it when it says something new.
-func (l *loop) tell(status Status) {
-	status.LookedAt = time.Now().UTC()
-	if !l.statuses.set(status) {
-		return
-	}
-	l.log.Info("project looked at", "project", status.Project, "ready", status.Ready, "reason", status.Reason,
-		"message", status.Message, "differences", status.Differences, "held", status.Held)
 }
 
 // waitAgain is when to look again at a project that nothing can be done for now: what holds it may end without an event.
@@ -184,7 +179,7 @@ func waitAgain(status Status) time.Duration {
 func judgeStatus(name string, src reconcile.Source, p reconcile.Proposal) Status {
 	status := Status{Project: name, Ready: true, Reason: ReasonCompliant}
 	if len(p.Policies) == 0 && len(p.Plan.Steps) == 0 {
-		status.Reason = ReasonNotSelected
+		status.Reason, status.Observed = ReasonNotSelected, basisDigest(p.Plan.Basis)
 		return status
 	}
 	for _, f := range p.Findings {
@@ -193,9 +188,12 @@ func judgeStatus(name string, src reconcile.Source, p reconcile.Proposal) Status
 		}
 	}
 	for _, h := range p.Plan.Held {
-		status.Held = append(status.Held, h.Object+": "+h.Reason)
+		status.Held = append(status.Held, api.Held{Object: h.Object, Reason: h.Reason, Next: h.Next})
 	}
-	slices.Sort(status.Held)
+	slices.SortFunc(status.Held, func(a, b api.Held) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Reason, b.Reason))
+	})
+	status.Findings, status.Policies, status.Observed = differing(p.Findings), selections(p), basisDigest(p.Plan.Basis)
 	switch {
 	case src.Unreachable != "":
 		status.Ready, status.Stalled, status.Reason, status.Message = false, true, ReasonUnreachable, src.Unreachable

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/composure-dev/composure/policy"
 )
@@ -19,34 +20,75 @@ import (
 type policySet struct {
 	paths []string
 
-	mu       sync.Mutex
-	byFile   map[string][]policy.Policy
-	problems []error
+	mu     sync.Mutex
+	byFile map[string]policyFile
+}
+
+// policyFile is a file, or a folder that cannot be read, and what is known of it.
+type policyFile struct {
+	policies []policy.Policy // in force
+	problem  string          // why they are not those that stand there now
+	since    time.Time       // when one of both became what it is
+}
+
+// knownPolicy is a policy in force, or a file that has none; or both, of a file that cannot be read any more.
+type knownPolicy struct {
+	file    string
+	policy  *policy.Policy
+	problem string
+	since   time.Time
 }
 
 // load reads everything anew. Its problems are those of single files; policies stay in force beside them.
 func (s *policySet) load() (changed bool, problems []error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := map[string][]policy.Policy{}
+	next := map[string]policyFile{}
 	problems = s.read(next)
 	if err := policy.Unique(flat(next)); err != nil {
 		problems = append(problems, err)
-		next = s.byFile
+		next = maps.Clone(s.byFile)
+		if next == nil {
+			next = map[string]policyFile{}
+		}
+		for file, problem := range byPlace(err) {
+			next[file] = policyFile{policies: next[file].policies, problem: problem}
+		}
 	}
 	changed = digests(next) != digests(s.byFile)
-	s.byFile, s.problems = next, problems
+	for name, file := range next {
+		file.since = time.Now().UTC()
+		was, known := s.byFile[name]
+		if known && was.problem == file.problem && digestsOf(was.policies) == digestsOf(file.policies) {
+			file.since = was.since
+		}
+		next[name] = file
+	}
+	s.byFile = next
 	return changed, problems
 }
 
-func (s *policySet) read(next map[string][]policy.Policy) (problems []error) {
+// byPlace tells of each file what is wrong in it.
+func byPlace(err error) map[string]string {
+	found := map[string]string{}
+	problems, _ := errors.AsType[policy.Problems](err)
+	for _, problem := range problems {
+		if found[problem.Origin.File] == "" {
+			found[problem.Origin.File] = problem.Origin.String() + ": " + problem.Message
+		}
+	}
+	return found
+}
+
+func (s *policySet) read(next map[string]policyFile) (problems []error) {
 	for _, path := range s.paths {
 		names, err := policyFiles(path, false)
 		if err != nil {
 			problems = append(problems, err)
+			next[path] = policyFile{policies: next[path].policies, problem: err.Error()}
 			for name, known := range s.byFile {
 				if within(path, name) && !gone(name) {
-					next[name] = known
+					next[name] = policyFile{policies: known.policies, problem: err.Error()}
 				}
 			}
 			continue
@@ -54,13 +96,15 @@ func (s *policySet) read(next map[string][]policy.Policy) (problems []error) {
 		for _, name := range names {
 			parsed, err := readPolicy(name)
 			if err == nil {
-				next[name] = parsed
+				next[name] = policyFile{policies: parsed}
 				continue
 			}
 			problems = append(problems, err)
+			file := policyFile{problem: err.Error()}
 			if known, found := s.byFile[name]; found && !errors.Is(err, fs.ErrNotExist) {
-				next[name] = known
+				file.policies = known.policies
 			}
+			next[name] = file
 		}
 	}
 	return problems
@@ -73,17 +117,49 @@ func (s *policySet) inForce() []policy.Policy {
 	return flat(s.byFile)
 }
 
-func flat(byFile map[string][]policy.Policy) []policy.Policy {
-	var list []policy.Policy
-	for _, name := range slices.Sorted(maps.Keys(byFile)) {
-		list = append(list, byFile[name]...)
+// known are the policies in force, and the files that have none, sorted by file.
+func (s *policySet) known() []knownPolicy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []knownPolicy
+	for _, name := range slices.Sorted(maps.Keys(s.byFile)) {
+		file := s.byFile[name]
+		for i := range file.policies {
+			list = append(list, knownPolicy{name, &file.policies[i], file.problem, file.since})
+		}
+		if len(file.policies) == 0 && file.problem != "" {
+			list = append(list, knownPolicy{file: name, problem: file.problem, since: file.since})
+		}
 	}
 	return list
 }
 
-func digests(byFile map[string][]policy.Policy) string {
+// problems are those of all files, one after the other; empty: there are none.
+func (s *policySet) problems() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var text strings.Builder
-	for _, p := range flat(byFile) {
+	for _, name := range slices.Sorted(maps.Keys(s.byFile)) {
+		if problem := s.byFile[name].problem; problem != "" {
+			text.WriteString(name + " " + problem + "\n")
+		}
+	}
+	return text.String()
+}
+
+func flat(byFile map[string]policyFile) []policy.Policy {
+	var list []policy.Policy
+	for _, name := range slices.Sorted(maps.Keys(byFile)) {
+		list = append(list, byFile[name].policies...)
+	}
+	return list
+}
+
+func digests(byFile map[string]policyFile) string { return digestsOf(flat(byFile)) }
+
+func digestsOf(policies []policy.Policy) string {
+	var text strings.Builder
+	for _, p := range policies {
 		fmt.Fprintf(&text, "%q@%s\n", p.Metadata.Name, p.Digest)
 	}
 	return text.String()

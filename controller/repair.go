@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/reconcile"
 )
@@ -15,15 +16,18 @@ import (
 // says then, and left when it is another one.
 func (l *loop) repair(ctx context.Context, src reconcile.Source, p reconcile.Proposal, status Status) (again time.Duration, err error) {
 	name := status.Project
+	status.Attempted = status.Observed
 	l.tell(status)
 	src.Reader, src.Load = l.view.Project(name), nil
 	transaction := newID()
 	executor := l.config.executor(l.engine, item{source: src, proposal: p}, ApplyOptions{
 		Progress: func(line string) {
 			l.log.Info("transaction", "project", name, "transaction", transaction, "step", line)
+			l.record(api.Event{Type: api.Normal, Project: name, Reason: "Step", Message: line, Transaction: transaction})
 		},
 	})
 	executor.NewID = func() string { return transaction }
+	executor.Permit = func() error { return l.permit(p) }
 	defer l.begin(name, transaction)()
 	applied, err := executor.Apply(ctx, src, p.Plan)
 	// What this has changed is not to be found again before its events have come.
@@ -34,7 +38,10 @@ func (l *loop) repair(ctx context.Context, src reconcile.Source, p reconcile.Pro
 		l.log.Error(listed, "project cannot be listed after a transaction", "project", name)
 	}
 	locked, isLocked := errors.AsType[*engine.LockedError](err)
+	later, isLater := errors.AsType[*notNow](err)
 	switch {
+	case isLater:
+		return l.wait(status, later), nil
 	case errors.Is(err, reconcile.ErrMoved):
 		return settleFor, nil // somebody is at it: what is so then is looked at then
 	case isLocked:
@@ -49,6 +56,14 @@ func (l *loop) repair(ctx context.Context, src reconcile.Source, p reconcile.Pro
 	}
 	l.concluded(status, transaction, applied)
 	return lookAgainAfter(applied.Result), nil
+}
+
+// wait notes why a project is not mended now.
+func (l *loop) wait(status Status, why *notNow) time.Duration {
+	status.Reason, status.Message, status.Reconciling = why.reason, why.message, why.wait > 0
+	status.Stalled = why.wait == 0 && why.reason != ReasonSuspended
+	l.tell(status)
+	return why.wait
 }
 
 // begin notes that this process is at work on a transaction, until end is called.
@@ -79,9 +94,11 @@ func (l *loop) mending(project string) bool {
 
 // concluded notes how a transaction ended.
 func (l *loop) concluded(status Status, transaction string, applied reconcile.Applied) {
-	status.Transaction, status.Outcome, status.Message = transaction, string(applied.Result), applied.Failure
+	status.Transaction, status.Outcome, status.Failure, status.Ended = transaction, string(applied.Result), applied.Failure, time.Now()
+	status.Message = applied.Failure
 	l.log.Info("transaction ended", "project", status.Project, "transaction", transaction, "result", applied.Result,
 		"failure", applied.Failure, "restored", applied.Restored)
+	l.notify(l.record(transactionEvent(status.Project, transaction, applied)))
 	switch applied.Result {
 	case reconcile.ResultRolledBack:
 		status.Reason = ReasonRolledBack

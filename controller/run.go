@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/hint"
@@ -38,10 +39,19 @@ type RunOptions struct {
 	Deadline time.Duration
 	// Budget is how many transactions a project may have within an hour. Default: 6.
 	Budget int
+	// MaxServices is how many services may be recreated within an hour, over all projects. Default: 20.
+	MaxServices int
 	// Open is called once, in the place of Config.Open. It need not answer yet.
 	Open func(context.Context) (LiveEngine, error)
 	// Listener is where status and health are served; nil: nowhere. Run closes it.
 	Listener net.Listener
+	// Guard says who may ask there, and Profile has /debug/pprof/ served as well.
+	Guard   api.Guard
+	Profile bool
+	// Notify is told what has changed for good, once for each change, with an id of its own. Nil: nobody is. It must not block.
+	Notify func(id string, event api.Event)
+	// Publish is given what each look at a project came to. Nil: nobody is. It must not block.
+	Publish func(api.Result)
 	// Watcher tells of changed files. Nil: the one of package watch.
 	Watcher FileWatcher
 	// Now, when set, makes it look at everything at once for each signal.
@@ -67,6 +77,9 @@ func (o RunOptions) withDefaults() RunOptions {
 	}
 	if o.Budget <= 0 {
 		o.Budget = 6
+	}
+	if o.MaxServices <= 0 {
+		o.MaxServices = 20
 	}
 	return o
 }
@@ -94,6 +107,7 @@ func newLoop(ctx context.Context, c Config, o RunOptions) (*loop, error) {
 		config: c, options: o, statuses: newStatuses(), log: c.Log,
 		self: ownContainer("/proc"), touched: map[string]time.Time{}, working: map[string]string{},
 		stuck: &attempts{failed: map[string]attempt{}}, now: make(chan struct{}, 1),
+		events: api.NewLog(), settled: &settled{last: map[string]Reason{}}, recreated: &recreations{},
 	}
 	paths := c.Policies
 	if !c.All {
@@ -117,8 +131,8 @@ func newLoop(ctx context.Context, c Config, o RunOptions) (*loop, error) {
 	for _, problem := range problems {
 		l.log.Error(problem, "policies cannot be read as they are; the others are in force")
 	}
-	l.queue = workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute),
+	l.queue = workqueue.NewTypedRateLimitingQueueWithConfig[string](
+		jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute)},
 		workqueue.TypedRateLimitingQueueConfig[string]{Name: "projects"})
 	return l, nil
 }
@@ -140,10 +154,12 @@ func (l *loop) once(ctx context.Context) error {
 	}
 	var failures []error
 	for _, name := range names {
+		began := time.Now()
 		if err := l.onceFor(ctx, name); err != nil {
 			l.failed(name, err)
 			failures = append(failures, fmt.Errorf("project %s: %w", name, err))
 		}
+		l.publish(name, began)
 	}
 	judged := func(s Status) bool { return s.Reason != ReasonNotSelected }
 	if len(failures) == 0 && ctx.Err() == nil && !slices.ContainsFunc(l.statuses.list(), judged) {
@@ -191,6 +207,7 @@ func (l *loop) forever(ctx context.Context) error {
 	})
 	watcher.Set(policiesChanged, l.policies.paths)
 	l.log.Info("composure runs", l.effective()...)
+	l.logPolicies()
 	var workers, sources sync.WaitGroup
 	for range l.options.Workers {
 		workers.Go(func() { l.work(ctx) })
@@ -230,16 +247,29 @@ func (l *loop) resyncNow() {
 
 // effective is the configuration in force, for the log.
 func (l *loop) effective() []any {
-	var policies []string
-	for _, p := range l.policies.inForce() {
-		policies = append(policies, fmt.Sprintf("%s (files: %s, containers: %s)", p.Metadata.Name, p.Spec.Enforcement.Files, p.Spec.Enforcement.Containers))
-	}
 	project := l.only
 	if project == "" {
 		project = "all"
 	}
+	listens := ""
+	if l.options.Listener != nil {
+		listens = l.options.Listener.Addr().String()
+	}
 	return []any{
-		"version", l.config.Version, "project", project, "policies", policies, "workers", l.options.Workers,
-		"resync", l.options.Resync.String(), "budget", l.options.Budget, "stateDir", l.config.StateDir,
+		"version", l.config.Version, "project", project, "policies", names(l.policies.inForce()), "workers", l.options.Workers,
+		"resync", l.options.Resync.String(), "budget", l.options.Budget, "maxServices", l.options.MaxServices, "listen", listens,
+		"stateDir", l.config.StateDir, "allowRoots", l.config.AllowRoots, "container", l.self,
+	}
+}
+
+// logPolicies says what each policy wants. Which services it selects is said when they are looked at.
+func (l *loop) logPolicies() {
+	for _, known := range l.policies.known() {
+		if known.policy == nil {
+			continue
+		}
+		p := known.policy
+		l.log.Info("policy in force", "policy", p.Metadata.Name, "file", known.file, "digest", p.Digest, "files", p.Spec.Enforcement.Files,
+			"containers", p.Spec.Enforcement.Containers, "variables", required(*p))
 	}
 }

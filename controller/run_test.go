@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/engine/enginetest"
@@ -83,6 +84,7 @@ type daemon struct {
 	dir     string
 	config  Config
 	watcher *fakeWatcher
+	options RunOptions // beyond what every test has
 	loop    *loop
 	stop    func()
 	ended   chan error
@@ -105,7 +107,9 @@ func (d *daemon) start() {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(d.t.Context())
 	var err error
-	if d.loop, err = newLoop(ctx, d.config, RunOptions{Watcher: d.watcher, Open: d.open}.withDefaults()); err != nil {
+	o := d.options
+	o.Watcher, o.Open, o.Guard = d.watcher, d.open, api.Guard{Names: true}
+	if d.loop, err = newLoop(ctx, d.config, o.withDefaults()); err != nil {
 		d.t.Fatal(err)
 	}
 	d.ended = make(chan error, 1)

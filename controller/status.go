@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/reconcile"
 )
 
@@ -28,26 +29,44 @@ const (
 	ReasonUnreachable Reason = "FilesUnreachable" // its files cannot be read from here
 	ReasonFailed      Reason = "Failed"           // it could not be looked at; it is tried again
 	ReasonNoEngine    Reason = "EngineAway"       // the engine does not answer; it is tried again
+	ReasonStandby     Reason = "Standby"          // another operator leads, or Redis does not say who does
+	ReasonTooMany     Reason = "TooManyServices"  // more services would be recreated than may be at once
+	ReasonInvalid     Reason = "Invalid"          // of a policy: its file cannot be read as it is
+	ReasonDifferences Reason = "Differences"      // of a policy: something is not as it wants it
 )
 
 // Status is what the daemon knows of one project. It is made anew by looking: losing it loses nothing.
 type Status struct {
-	Project string `json:"project"`
+	Project string
 	// Ready holds when every policy that selects a service of the project holds for its files and its containers.
-	Ready bool `json:"ready"`
+	Ready bool
 	// Reconciling holds while something is done, or is going to be done by itself; Stalled when a person is needed.
-	Reconciling bool   `json:"reconciling"`
-	Stalled     bool   `json:"stalled"`
-	Reason      Reason `json:"reason"`
-	Message     string `json:"message,omitempty"` // for people, no secrets
+	Reconciling, Stalled bool
+	Reason               Reason
+	Message              string // for people, no secrets
 	// Since is when Reason became what it is.
-	Since       time.Time `json:"since"`
-	LookedAt    time.Time `json:"lookedAt"`
-	Differences int       `json:"differences"`
-	Held        []string  `json:"held,omitempty"`
-	// Transaction is the last one that the daemon has carried out in the project, and Outcome how it ended.
-	Transaction string `json:"transaction,omitempty"`
-	Outcome     string `json:"outcome,omitempty"`
+	Since       time.Time
+	LookedAt    time.Time
+	Next        time.Time // when it is looked at again without being told; zero: with the next resync
+	Differences int
+	Held        []api.Held
+	Findings    []api.Finding // the differences
+	Policies    []selection   // sorted by name
+	// Observed, Attempted and Applied are digests of policies, files and surroundings, see api.Project.
+	Observed, Attempted, Applied string
+	// Transaction is the last one that the daemon has carried out in the project, Outcome how it ended, and Failure why not better.
+	Transaction, Outcome, Failure string
+	Ended                         time.Time
+	// turned are the instants at which Ready, Reconciling and Stalled became what they are.
+	turned [3]time.Time
+}
+
+// selection is what a policy selects in a project.
+type selection struct {
+	policy      string
+	services    []string // sorted
+	differences int
+	since       time.Time // when there came to be differences, or none
 }
 
 // ExitCode is what a run that ends with this status exits with: as a report does.
@@ -73,20 +92,58 @@ type statuses struct {
 
 func newStatuses() *statuses { return &statuses{byProject: map[string]Status{}} }
 
-// set notes a status and reports whether it says something new.
-func (s *statuses) set(status Status) (changed bool) {
+// set notes a status, and gives it back with what it was before.
+func (s *statuses) set(status Status) (now, was Status, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was, known := s.byProject[status.Project]
-	status.Since = cmp.Or(status.Since, status.LookedAt)
+	was, known = s.byProject[status.Project]
+	status.Since = status.LookedAt
 	if known && was.Reason == status.Reason {
 		status.Since = was.Since
 	}
+	before, after := was.holds(), status.holds()
+	for i := range status.turned {
+		status.turned[i] = status.LookedAt
+		if known && before[i] == after[i] {
+			status.turned[i] = was.turned[i]
+		}
+	}
 	if status.Transaction == "" {
-		status.Transaction, status.Outcome = was.Transaction, was.Outcome
+		status.Transaction, status.Outcome, status.Failure, status.Ended = was.Transaction, was.Outcome, was.Failure, was.Ended
+	}
+	status.Attempted = cmp.Or(status.Attempted, was.Attempted)
+	if status.Applied = was.Applied; status.Ready {
+		status.Applied = status.Observed
+	}
+	if status.Observed == "" { // it could not be looked at
+		status.Observed, status.Policies = was.Observed, was.Policies
+	}
+	for i, now := range status.Policies {
+		status.Policies[i].since = status.LookedAt
+		at := slices.IndexFunc(was.Policies, func(s selection) bool { return s.policy == now.policy })
+		if at >= 0 && (was.Policies[at].differences > 0) == (now.differences > 0) {
+			status.Policies[i].since = was.Policies[at].since
+		}
 	}
 	s.byProject[status.Project] = status
-	return !known || was.Reason != status.Reason || was.Message != status.Message || !slices.Equal(was.Held, status.Held)
+	return status, was, known
+}
+
+func (s Status) holds() [3]bool { return [3]bool{s.Ready, s.Reconciling, s.Stalled} }
+
+// news reports whether a status says something that the one before did not.
+func (s Status) news(was Status) bool {
+	return was.Reason != s.Reason || was.Message != s.Message || !slices.Equal(was.Held, s.Held)
+}
+
+// next notes when a project is looked at again.
+func (s *statuses) next(project string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if status, known := s.byProject[project]; known {
+		status.Next = at
+		s.byProject[project] = status
+	}
 }
 
 func (s *statuses) get(project string) (Status, bool) {

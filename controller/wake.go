@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/moby/moby/api/types/events"
 
+	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/engine"
 )
 
@@ -50,7 +51,7 @@ func (l *loop) followOnce(ctx context.Context, reset func()) error {
 	}
 	reset()
 	l.connected(true, nil)
-	resync := time.NewTimer(l.jittered())
+	resync := time.NewTimer(l.pause(1))
 	defer resync.Stop()
 	for round := 1; ; {
 		select {
@@ -64,7 +65,7 @@ func (l *loop) followOnce(ctx context.Context, reset func()) error {
 				return err
 			}
 			round++
-			resync.Reset(l.jittered())
+			resync.Reset(l.pause(round))
 		case <-l.now:
 			if err := l.resync(ctx, true); err != nil {
 				return err
@@ -147,6 +148,16 @@ func (l *loop) resync(ctx context.Context, full bool) error {
 	return nil
 }
 
+// pause is how long it is to the resync of that round.
+func (l *loop) pause(round int) time.Duration {
+	pause := l.jittered()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nextResync = time.Now().Add(pause)
+	l.nextFull = l.nextResync.Add(time.Duration((fullEvery-round%fullEvery)%fullEvery) * l.options.Resync)
+	return pause
+}
+
 // jittered keeps many daemons from listing at the same moments.
 func (l *loop) jittered() time.Duration {
 	return time.Duration(float64(l.options.Resync) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // nothing is to be kept secret
@@ -184,12 +195,22 @@ func (l *loop) changed(what string) {
 }
 
 func (l *loop) loadPolicies() (changed bool) {
+	before := l.policies.problems()
 	changed, problems := l.policies.load()
-	for _, problem := range problems {
-		l.log.Error(problem, "policies cannot be read as they are; what was read before stays in force")
+	if told := l.policies.problems(); told != before {
+		for _, problem := range problems {
+			l.log.Error(problem, "policies cannot be read as they are; what was read before stays in force")
+			l.notify(l.record(api.Event{Type: api.Warning, Reason: string(ReasonInvalid), Message: problem.Error()}))
+		}
+		if len(problems) == 0 {
+			l.log.Info("policies can be read again")
+			l.record(api.Event{Type: api.Normal, Reason: "PoliciesValid"})
+		}
 	}
 	if changed {
 		l.log.Info("policies changed", "policies", names(l.policies.inForce()))
+		l.record(api.Event{Type: api.Normal, Reason: "PoliciesChanged", Message: strings.Join(names(l.policies.inForce()), ", ")})
+		l.logPolicies()
 	}
 	return changed
 }
@@ -202,9 +223,15 @@ func (l *loop) connected(is bool, err error) {
 	l.mu.Unlock()
 	switch {
 	case is && (first || !was):
-		l.log.Info("engine answers")
+		info := l.view.Engine()
+		l.log.Info("engine answers", "version", info.ServerVersion, "api", info.APIVersion, "host", info.Host)
+		event := l.record(api.Event{Type: api.Normal, Reason: "EngineAnswers", Message: "Docker Engine " + info.ServerVersion})
+		if !first {
+			l.notify(event)
+		}
 	case !is && (first || was):
 		l.log.Error(err, "engine does not answer; it is tried again")
+		l.notify(l.record(api.Event{Type: api.Warning, Reason: string(ReasonNoEngine), Message: err.Error()}))
 	}
 }
 

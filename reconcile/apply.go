@@ -33,6 +33,8 @@ type Executor struct {
 	Committer Committer
 	// TidyRecords removes the records of a project that are not needed any more. Nil: nobody does.
 	TidyRecords func(project string) error
+	// Permit is asked last before anything but locks is changed. What it returns ends the transaction before it begins. Nil: it is permitted.
+	Permit func() error
 	// NewID names a transaction; ids sort by time.
 	NewID func() string
 	// Progress is told one line for each thing done or about to be done, without secrets.
@@ -115,6 +117,11 @@ func (e *Executor) carryOut(
 	expected, unlocked := withoutLocks(confirmed)
 	if onlyLocks := len(unlocked) > 0 && len(expected.Steps) == 0; !onlyLocks && !Same(expected, proposal.Plan) {
 		return Applied{}, hint.Wrap(ErrMoved, "look at the plan again with: composure diff")
+	}
+	if e.Permit != nil {
+		if err := e.Permit(); err != nil {
+			return Applied{}, err
+		}
 	}
 	if len(unlocked) > 0 || Recovers(proposal.Plan) {
 		return e.recover(ctx, src, proposal, unlocked), nil

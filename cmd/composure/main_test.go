@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -18,6 +20,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
+			"until": until,
 		},
 		Setup: func(env *testscript.Env) error {
 			// The scripts run in an environment of their own; these keep them inside their folder.
@@ -44,5 +47,26 @@ func exits(ts *testscript.TestScript, negated bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// until runs composure again and again until it succeeds and its output has a text: until TEXT ARGUMENTS...
+func until(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) < 2 {
+		ts.Fatalf("usage: until TEXT ARGUMENTS...")
+	}
+	deadline, again := time.After(30*time.Second), time.NewTicker(50*time.Millisecond)
+	defer again.Stop()
+	for {
+		err := ts.Exec("composure", args[1:]...)
+		output := ts.ReadFile("stdout")
+		if err == nil && strings.Contains(output, args[0]) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			ts.Fatalf("it does not come to %q: %v, %s", args[0], err, output)
+		}
 	}
 }

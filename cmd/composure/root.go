@@ -69,7 +69,8 @@ func newRoot(in invocation) *cobra.Command {
 	root.SetHelpTemplate(helpTemplate)
 	root.Flags().BoolP("help", "h", false, "show this help")
 	root.SetFlagErrorFunc(wrongFlag)
-	root.AddCommand(newCheck(in), newDiff(in), newApply(in), newRun(in), newOrigin(in), newHistory(in), newRollback(in), newVersion(in), newProbe(in))
+	root.AddCommand(newCheck(in), newDiff(in), newApply(in), newRun(in), newGet(in), newDescribe(in), newEvents(in), newSuspend(in), newResume(in), newHealthcheck(in),
+		newOrigin(in), newHistory(in), newRollback(in), newVersion(in), newProbe(in))
 	return root
 }
 

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -17,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/composure-dev/composure/controller"
-	"github.com/composure-dev/composure/internal/hint"
 )
 
 const runExample = `  composure run -P policies/ --allow-root /srv          # every running project whose files lie below /srv
@@ -28,18 +28,17 @@ const runExample = `  composure run -P policies/ --allow-root /srv          # ev
 const runLong = `It mends only what a policy enforces: enforcement.files and enforcement.containers are Audit unless the policy
 says Enforce. SIGHUP makes it look at everything at once; SIGTERM ends it, after the transaction under way is finished or undone.`
 
-// defaultListen is an address that nobody else's machine reaches.
-const defaultListen = "127.0.0.1:8421"
-
 // runFlags are run's own.
 type runFlags struct {
 	flags
-	once    bool
-	workers int
-	resync  time.Duration
-	budget  int
-	listen  string
-	logs    string
+	once     bool
+	workers  int
+	resync   time.Duration
+	budget   int
+	services int
+	listen   listenFlags
+	logs     string
+	home     string
 }
 
 func newRun(in invocation) *cobra.Command {
@@ -60,7 +59,9 @@ func newRun(in invocation) *cobra.Command {
 	set.IntVar(&f.workers, "workers", 4, "how many projects are looked at side by side")
 	set.DurationVar(&f.resync, "resync", time.Minute, "how often the containers are listed, whatever the events told")
 	set.IntVar(&f.budget, "budget", 6, "how many transactions a project may have within an hour")
-	set.StringVar(&f.listen, "listen", defaultListen, `loopback address of status and health, "" for none`)
+	set.IntVar(&f.services, "max-services", 20, "how many services may be recreated within an hour, over all projects")
+	f.listen.register(set)
+	set.StringVar(&f.home, "home", "", "what $HOME is in compose files: that of who runs docker compose (default: $HOME)")
 	set.StringVar(&f.logs, "log-format", formatText, "how the log on stderr is written: text, json")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	set.BoolP("help", "h", false, "show this help")
@@ -76,6 +77,10 @@ func (f *runFlags) validate(cmd *cobra.Command) error {
 		return usage(cmd, fmt.Errorf("--resync %s: at least 1s", f.resync), "")
 	case f.budget < 1:
 		return usage(cmd, fmt.Errorf("--budget %d: at least one", f.budget), "")
+	case f.services < 1:
+		return usage(cmd, fmt.Errorf("--max-services %d: at least one", f.services), "")
+	case f.home != "" && !filepath.IsAbs(f.home):
+		return usage(cmd, fmt.Errorf("--home %q: must be an absolute path", f.home), "")
 	case f.logs != formatText && f.logs != formatJSON:
 		return usage(cmd, fmt.Errorf("--log-format %q: must be one of text, json", f.logs), "")
 	}
@@ -91,13 +96,14 @@ func (f *runFlags) run(ctx context.Context, in invocation) error {
 	}
 	config := f.config(in)
 	config.Log = f.logger(in)
-	options := controller.RunOptions{Open: in.openLive, Once: f.once, Workers: f.workers, Resync: f.resync, Budget: f.budget}
+	if f.home != "" {
+		config.Project.Environ = append(slices.Clone(config.Project.Environ), "HOME="+f.home)
+	}
+	options := controller.RunOptions{Open: in.openLive, Once: f.once, Workers: f.workers, Resync: f.resync, Budget: f.budget, MaxServices: f.services}
 	if !f.once {
-		listener, err := f.listener(ctx)
-		if err != nil {
+		if err := f.listen.open(ctx, &options); err != nil {
 			return err
 		}
-		options.Listener = listener
 		hangups := make(chan os.Signal, 1) // further ones ask for nothing that the first does not
 		signal.Notify(hangups, syscall.SIGHUP)
 		defer signal.Stop(hangups)
@@ -108,26 +114,6 @@ func (f *runFlags) run(ctx context.Context, in invocation) error {
 		return err
 	}
 	return f.conclude(in, statuses, err)
-}
-
-// listener is nil when nothing is to be served. Only this machine may ask: there is no password yet.
-func (f *runFlags) listener(ctx context.Context) (net.Listener, error) {
-	if f.listen == "" {
-		return nil, nil //nolint:nilnil // there is none, and nothing is wrong
-	}
-	host, _, err := net.SplitHostPort(f.listen)
-	if err != nil {
-		return nil, hint.Wrap(fmt.Errorf("--listen %q: %w", f.listen, err), "give it an address such as "+defaultListen)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, hint.Wrap(fmt.Errorf("--listen %q is not a loopback address, and anybody could ask there", f.listen), "use 127.0.0.1, [::1] or localhost")
-	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", f.listen)
-	if err != nil {
-		return nil, hint.Wrap(fmt.Errorf("listen: %w", err), "give another address with --listen, or none: --listen ''")
-	}
-	return listener, nil
 }
 
 func (f *runFlags) logger(in invocation) logr.Logger {
@@ -147,7 +133,7 @@ func (f *runFlags) conclude(in invocation, statuses []controller.Status, err err
 	fmt.Fprintln(table, "PROJECT\tREADY\tREASON\tDIFFERENCES\tMESSAGE")
 	worst := exitOK
 	for _, s := range statuses {
-		message := strings.Join(append([]string{s.Message}, s.Held...), "; ")
+		message := strings.Join(append([]string{s.Message}, s.HeldWords()...), "; ")
 		fmt.Fprintf(table, "%s\t%t\t%s\t%d\t%s\n", s.Project, s.Ready, s.Reason, s.Differences, strings.Trim(message, "; "))
 		worst = max(worst, s.ExitCode())
 	}

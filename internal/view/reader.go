@@ -21,6 +21,13 @@ type reader struct {
 	name string
 }
 
+// Engine is who has answered last.
+func (v *View) Engine() engine.Info {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.info
+}
+
 // Info implements engine.Reader.
 func (r reader) Info(context.Context) (engine.Info, error) {
 	r.mu.Lock()

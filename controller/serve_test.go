@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/composure-dev/composure/internal/api"
 )
 
 func ask(d *daemon, method, target string, change func(*http.Request)) *httptest.ResponseRecorder {
@@ -15,7 +17,7 @@ func ask(d *daemon, method, target string, change func(*http.Request)) *httptest
 		change(request)
 	}
 	recorder := httptest.NewRecorder()
-	d.loop.routes().ServeHTTP(recorder, request)
+	d.loop.routes(d.t.Context()).ServeHTTP(recorder, request)
 	return recorder
 }
 
@@ -28,16 +30,18 @@ func TestHTTP(t *testing.T) {
 		if got := ask(d, "GET", "/readyz", nil).Code; got != http.StatusOK {
 			t.Errorf("readyz = %d", got)
 		}
-		var list struct {
-			Kind  string
-			Items []Status
-		}
+		var list api.List[api.Project]
 		answer := ask(d, "GET", "/api/v1/projects", nil)
-		if err := json.Unmarshal(answer.Body.Bytes(), &list); err != nil || list.Kind != "ProjectStatusList" {
+		if err := json.Unmarshal(answer.Body.Bytes(), &list); err != nil || list.Kind != api.KindProjectList {
 			t.Fatalf("%v: %s", err, answer.Body)
 		}
-		if len(list.Items) != 1 || list.Items[0].Project != "shop" || !list.Items[0].Ready || list.Items[0].Outcome != "committed" {
-			t.Errorf("items: %+v", list.Items)
+		if len(list.Items) != 1 {
+			t.Fatalf("items: %+v", list.Items)
+		}
+		shop := list.Items[0]
+		if shop.Name != "shop" || api.Find(shop.Conditions, api.Ready).Status != api.True || shop.LastTransaction == nil || shop.LastTransaction.Outcome != "committed" ||
+			shop.AppliedDigest == "" || shop.AppliedDigest != shop.ObservedDigest || shop.AttemptedDigest == shop.AppliedDigest || !shop.NextLook.After(shop.LookedAt) {
+			t.Errorf("shop: %+v", shop)
 		}
 		if got := ask(d, "POST", "/api/v1/reconcile?project=nowhere", nil).Code; got != http.StatusNotFound {
 			t.Errorf("reconcile of what is not there = %d", got)

@@ -1,0 +1,148 @@
+package controller
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/composure-dev/composure/internal/api"
+	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/view"
+	"github.com/composure-dev/composure/reconcile"
+)
+
+// failed notes what will be tried again.
+func (l *loop) failed(name string, err error) {
+	reason := ReasonFailed
+	if errors.Is(err, engine.ErrUnreachable) || errors.Is(err, view.ErrIncomplete) {
+		reason = ReasonNoEngine
+	}
+	l.tell(Status{Project: name, Reconciling: true, Reason: reason, Message: err.Error()})
+}
+
+// tell notes a status. What it says that is new is logged, recorded as an event, and told to those who are notified.
+func (l *loop) tell(status Status) {
+	status.LookedAt = time.Now().UTC()
+	now, was, known := l.statuses.set(status)
+	if !known || selected(now) != selected(was) {
+		for _, s := range now.Policies {
+			l.log.Info("policy selects services", "project", now.Project, "policy", s.policy, "services", s.services)
+		}
+	}
+	if known && !now.news(was) {
+		return
+	}
+	l.log.Info("project looked at", "project", now.Project, "ready", now.Ready, "reason", now.Reason,
+		"message", now.Message, "differences", now.Differences, "held", now.HeldWords())
+	if now.Reason == ReasonNotSelected && !known {
+		return
+	}
+	event := l.record(now.event())
+	if l.settled.changed(now) {
+		l.notify(event)
+	}
+}
+
+func selected(s Status) string {
+	var words strings.Builder
+	for _, selection := range s.Policies {
+		words.WriteString(selection.policy + " " + strings.Join(selection.services, " ") + "\n")
+	}
+	return words.String()
+}
+
+// HeldWords says what is held, one line each.
+func (s Status) HeldWords() []string {
+	var words []string
+	for _, h := range s.Held {
+		words = append(words, h.Object+": "+h.Reason)
+	}
+	return words
+}
+
+// event is what a status says, for people.
+func (s Status) event() api.Event {
+	event := api.Event{Type: api.Normal, Project: s.Project, Reason: string(s.Reason), Message: s.Message}
+	if s.Stalled || slices.Contains([]Reason{ReasonRolledBack, ReasonFailed, ReasonNoEngine}, s.Reason) {
+		event.Type = api.Warning
+	}
+	event.Message = cmp.Or(event.Message, strings.Join(s.HeldWords(), "; "))
+	return event
+}
+
+// record keeps an event for those who ask.
+func (l *loop) record(e api.Event) api.Event {
+	e.Time = time.Now().UTC()
+	return l.events.Append(e)
+}
+
+// notify passes an event on to those who want to be told.
+func (l *loop) notify(e api.Event) {
+	if l.options.Notify != nil {
+		l.options.Notify(newID(), e)
+	}
+}
+
+// publish tells what a look at a project came to.
+func (l *loop) publish(name string, began time.Time) {
+	status, known := l.statuses.get(name)
+	if !known || l.options.Publish == nil {
+		return
+	}
+	host, _ := os.Hostname()
+	result := api.Result{
+		APIVersion: api.Version, Kind: api.KindResult, Host: host, Project: name, Ready: status.Ready, Reason: string(status.Reason), Message: status.Message,
+		Differences: status.Differences, Time: status.LookedAt, DurationMs: time.Since(began).Milliseconds(),
+	}
+	if status.Ended.After(began) {
+		result.Transaction, result.Outcome = status.Transaction, status.Outcome
+	}
+	l.options.Publish(result)
+}
+
+// transactionEvent is how a transaction ended.
+func transactionEvent(project, transaction string, applied reconcile.Applied) api.Event {
+	event := api.Event{Type: api.Normal, Project: project, Transaction: transaction, Message: applied.Failure}
+	switch applied.Result {
+	case reconcile.ResultNothing, reconcile.ResultCommitted:
+		event.Reason = "Committed"
+	case reconcile.ResultRecovered:
+		event.Reason, event.Message = "Recovered", strings.Join(applied.Restored, "; ")
+	case reconcile.ResultKept:
+		event.Reason, event.Type = "Kept", api.Warning
+	case reconcile.ResultRolledBack:
+		event.Reason, event.Type = string(ReasonRolledBack), api.Warning
+	case reconcile.ResultRollbackFailed:
+		event.Reason, event.Type = string(ReasonStuck), api.Warning
+	}
+	return event
+}
+
+// settled keeps how each project was when it was last neither being mended nor waited for: those who are notified are told of what lasts.
+// It may be used by several goroutines at once.
+type settled struct {
+	mu   sync.Mutex
+	last map[string]Reason
+}
+
+// changed reports whether a status settles a project otherwise than it was. One that is ready when it is first looked at is no news.
+func (s *settled) changed(status Status) bool {
+	if !status.Ready && !status.Stalled && status.Reason != ReasonSuspended {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, known := s.last[status.Project]
+	s.last[status.Project] = status.Reason
+	return was != status.Reason && (known || !status.Ready)
+}
+
+func (s *settled) forget(project string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.last, project)
+}
