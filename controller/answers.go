@@ -279,22 +279,28 @@ func (t *turns) at(which int) time.Time {
 	return at
 }
 
+// The reasons that policies have beside those of projects.
+const (
+	policyInvalid = "Invalid"     // its file cannot be read as it is
+	policyDiffers = "Differences" // something is not as it wants it
+)
+
 // policyConditions of one that holds everywhere, that does not, or whose file cannot be read as it is.
 func policyConditions(k knownPolicy, answer api.Policy, t turns) []api.Condition {
-	reason, message := ReasonCompliant, ""
+	reason, message := string(ReasonCompliant), ""
 	holds := [3]bool{!t.are[0], t.are[1], t.are[2]}
 	switch {
 	case k.problem != "":
-		reason, message, holds = ReasonInvalid, k.problem, [3]bool{2: true}
+		reason, message, holds = policyInvalid, k.problem, [3]bool{2: true}
 		t = turns{since: k.since}
 	case len(answer.Services) == 0:
-		reason = ReasonNotSelected
+		reason = string(ReasonNotSelected)
 	case answer.Differences > 0:
-		reason, message = ReasonDifferences, fmt.Sprintf("%d variables are not as it wants them", answer.Differences)
+		reason, message = policyDiffers, fmt.Sprintf("%d variables are not as it wants them", answer.Differences)
 	}
 	var list []api.Condition
 	for i, kind := range []string{api.Ready, api.Reconciling, api.Stalled} {
-		list = append(list, api.Condition{Type: kind, Status: truth(holds[i]), Reason: string(reason), Message: message, LastTransitionTime: t.at(i)})
+		list = append(list, api.Condition{Type: kind, Status: truth(holds[i]), Reason: reason, Message: message, LastTransitionTime: t.at(i)})
 	}
 	return list
 }

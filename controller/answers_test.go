@@ -131,7 +131,7 @@ func TestRunTellsOfPolicies(t *testing.T) {
 		}
 		for _, p := range list {
 			stalled := api.Find(p.Conditions, api.Stalled)
-			if stalled.Status != api.True || stalled.Reason != string(ReasonInvalid) || !strings.Contains(stalled.Message, p.File+":") {
+			if stalled.Status != api.True || stalled.Reason != policyInvalid || !strings.Contains(stalled.Message, p.File+":") {
 				t.Errorf("%s: %+v", p.Name, stalled)
 			}
 		}
@@ -145,7 +145,7 @@ func TestRunTellsOfPolicies(t *testing.T) {
 		d.after(time.Minute)
 		list = d.loop.policyAnswers()
 		ready := api.Find(list[0].Conditions, api.Ready)
-		if len(list) != 1 || ready.Status != api.False || ready.Reason != string(ReasonDifferences) || list[0].Differences == 0 {
+		if len(list) != 1 || ready.Status != api.False || ready.Reason != policyDiffers || list[0].Differences == 0 {
 			t.Errorf("what it finds: %+v", list)
 		}
 		if since := time.Since(ready.LastTransitionTime); since < 50*time.Second || since > time.Minute {

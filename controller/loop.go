@@ -92,6 +92,7 @@ func (l *loop) safely(ctx context.Context, name string) (again time.Duration, er
 	defer cancel()
 	defer func() {
 		if cause := recover(); cause != nil {
+			l.options.Metrics.Panicked()
 			l.log.Error(fmt.Errorf("panic: %T", cause), "reconcile panicked", "project", name, "stack", string(debug.Stack()))
 			err = errors.New("composure has a bug that shows in this project: see the log")
 		}

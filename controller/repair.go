@@ -10,6 +10,7 @@ import (
 	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/reconcile"
+	"github.com/composure-dev/composure/reconcile/plan"
 )
 
 // repair carries out a plan that may be carried out. What the view remembers has found it; it is made again from what the engine
@@ -29,6 +30,7 @@ func (l *loop) repair(ctx context.Context, src reconcile.Source, p reconcile.Pro
 	executor.NewID = func() string { return transaction }
 	executor.Permit = func() error { return l.permit(p) }
 	defer l.begin(name, transaction)()
+	began := time.Now()
 	applied, err := executor.Apply(ctx, src, p.Plan)
 	// What this has changed is not to be found again before its events have come.
 	l.loads.changed(name)
@@ -51,11 +53,27 @@ func (l *loop) repair(ctx context.Context, src reconcile.Source, p reconcile.Pro
 	case err != nil:
 		return 0, err
 	}
+	l.options.Metrics.Transaction(string(applied.Result), time.Since(began), recreated(p.Plan, applied.Outcomes))
 	if reconcile.Recovers(p.Plan) {
 		l.stuck.note(name, applied.Result == reconcile.ResultRecovered)
 	}
 	l.concluded(status, transaction, applied)
 	return lookAgainAfter(applied.Result), nil
+}
+
+// recreated is how many containers were replaced, be it that they were put back afterwards.
+func recreated(p plan.Plan, outcomes []plan.Outcome) int {
+	count := 0
+	for _, step := range p.Steps {
+		at := slices.IndexFunc(outcomes, func(o plan.Outcome) bool { return o.Step == step.ID })
+		if at < 0 || !slices.Contains([]plan.Result{plan.ResultDone, plan.ResultRolledBack, plan.ResultNotUndone}, outcomes[at].Result) {
+			continue
+		}
+		if step.Swap != nil || step.Compose != nil {
+			count++
+		}
+	}
+	return count
 }
 
 // wait notes why a project is not mended now.

@@ -17,6 +17,7 @@ import (
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/metrics"
 	"github.com/composure-dev/composure/internal/view"
 	"github.com/composure-dev/composure/internal/watch"
 )
@@ -52,6 +53,8 @@ type RunOptions struct {
 	Notify func(id string, event api.Event)
 	// Publish is given what each look at a project came to. Nil: nobody is. It must not block.
 	Publish func(api.Result)
+	// Metrics are counted, and served beside the status. Nil: none are.
+	Metrics *metrics.Metrics
 	// Watcher tells of changed files. Nil: the one of package watch.
 	Watcher FileWatcher
 	// Now, when set, makes it look at everything at once for each signal.
@@ -133,17 +136,28 @@ func newLoop(ctx context.Context, c Config, o RunOptions) (*loop, error) {
 	}
 	l.queue = workqueue.NewTypedRateLimitingQueueWithConfig[string](
 		jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute)},
-		workqueue.TypedRateLimitingQueueConfig[string]{Name: "projects"})
+		workqueue.TypedRateLimitingQueueConfig[string]{Name: "projects", MetricsProvider: o.Metrics.Queue()})
+	o.Metrics.PolicyProblems(len(problems))
+	o.Metrics.Projects(l.figures)
 	return l, nil
 }
 
-// once looks at every project, and again while something is to be done for it by itself.
-func (l *loop) once(ctx context.Context) error {
+// open finds the engine. It is connected to later, and again and again.
+func (l *loop) open(ctx context.Context) error {
 	opened, err := l.options.Open(ctx)
 	if err != nil {
 		return err
 	}
-	l.engine, l.view = opened, view.New(opened)
+	l.engine = l.options.Metrics.Engine(opened)
+	l.view = view.New(l.engine)
+	return nil
+}
+
+// once looks at every project, and again while something is to be done for it by itself.
+func (l *loop) once(ctx context.Context) error {
+	if err := l.open(ctx); err != nil {
+		return err
+	}
 	l.loads = newLoads(func(string, []string) {})
 	if _, err := l.view.Sync(ctx); err != nil {
 		return err
@@ -189,15 +203,13 @@ func (l *loop) onceFor(ctx context.Context, name string) error {
 }
 
 func (l *loop) forever(ctx context.Context) error {
-	opened, err := l.options.Open(ctx) // it is connected to later, and again and again
-	if err != nil {
+	if err := l.open(ctx); err != nil {
 		return err
 	}
 	watcher := l.options.Watcher
 	if watcher == nil {
 		watcher = watch.New(watch.Options{Log: l.log})
 	}
-	l.engine, l.view = opened, view.New(opened)
 	l.loads = newLoads(func(name string, paths []string) {
 		if paths == nil {
 			watcher.Forget(projectPrefix + name)

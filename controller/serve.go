@@ -33,6 +33,7 @@ func (l *loop) routes(ctx context.Context) http.Handler {
 		Answers: l.ready, Projects: l.projects, Policies: l.policyAnswers, Describe: l.describe,
 		Reconcile: l.reconcileNow, Suspend: l.suspend, Resume: l.resume, Log: l.events,
 	}))
+	mux.Handle("GET /metrics", l.options.Metrics.Handler())
 	if l.options.Profile {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", unhurried(pprof.Profile))

@@ -31,8 +31,6 @@ const (
 	ReasonNoEngine    Reason = "EngineAway"       // the engine does not answer; it is tried again
 	ReasonStandby     Reason = "Standby"          // another operator leads, or Redis does not say who does
 	ReasonTooMany     Reason = "TooManyServices"  // more services would be recreated than may be at once
-	ReasonInvalid     Reason = "Invalid"          // of a policy: its file cannot be read as it is
-	ReasonDifferences Reason = "Differences"      // of a policy: something is not as it wants it
 )
 
 // Status is what the daemon knows of one project. It is made anew by looking: losing it loses nothing.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/metrics"
 	"github.com/composure-dev/composure/internal/view"
 	"github.com/composure-dev/composure/reconcile"
 )
@@ -87,10 +88,15 @@ func (l *loop) notify(e api.Event) {
 	}
 }
 
-// publish tells what a look at a project came to.
+// publish tells and counts what a look at a project came to.
 func (l *loop) publish(name string, began time.Time) {
 	status, known := l.statuses.get(name)
-	if !known || l.options.Publish == nil {
+	if !known {
+		l.options.Metrics.Reconciled(metrics.Gone, time.Since(began))
+		return
+	}
+	l.options.Metrics.Reconciled(string(status.Reason), time.Since(began))
+	if l.options.Publish == nil {
 		return
 	}
 	host, _ := os.Hostname()
@@ -102,6 +108,18 @@ func (l *loop) publish(name string, began time.Time) {
 		result.Transaction, result.Outcome = status.Transaction, status.Outcome
 	}
 	l.options.Publish(result)
+}
+
+// figures are what is measured of each project.
+func (l *loop) figures() []metrics.Project {
+	var list []metrics.Project
+	for _, s := range l.statuses.list() {
+		list = append(list, metrics.Project{
+			Name: s.Project, Ready: s.Ready, Reconciling: s.Reconciling, Stalled: s.Stalled, Suspended: s.Reason == ReasonSuspended,
+			Reason: string(s.Reason), Drifted: s.Differences, Held: len(s.Held), LookedAt: s.LookedAt,
+		})
+	}
+	return list
 }
 
 // transactionEvent is how a transaction ended.

@@ -97,6 +97,9 @@ var errEventsEnded = errors.New("the engine's events have ended")
 // note wakes what an event is about.
 func (l *loop) note(event engine.Event) {
 	project, all := l.view.Note(event)
+	if !event.Time.IsZero() {
+		l.options.Metrics.EventLag(time.Since(event.Time))
+	}
 	switch {
 	case all:
 		l.wakeAll()
@@ -197,10 +200,11 @@ func (l *loop) changed(what string) {
 func (l *loop) loadPolicies() (changed bool) {
 	before := l.policies.problems()
 	changed, problems := l.policies.load()
+	l.options.Metrics.PolicyProblems(len(problems))
 	if told := l.policies.problems(); told != before {
 		for _, problem := range problems {
 			l.log.Error(problem, "policies cannot be read as they are; what was read before stays in force")
-			l.notify(l.record(api.Event{Type: api.Warning, Reason: string(ReasonInvalid), Message: problem.Error()}))
+			l.notify(l.record(api.Event{Type: api.Warning, Reason: policyInvalid, Message: problem.Error()}))
 		}
 		if len(problems) == 0 {
 			l.log.Info("policies can be read again")
@@ -221,6 +225,7 @@ func (l *loop) connected(is bool, err error) {
 	first, was := !l.met, l.answers
 	l.met, l.answers = true, is
 	l.mu.Unlock()
+	l.options.Metrics.EngineConnected(is)
 	switch {
 	case is && (first || !was):
 		info := l.view.Engine()

@@ -15,6 +15,7 @@ import (
 	"github.com/composure-dev/composure/controller"
 	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/metrics"
 )
 
 // listenFlags say where a daemon is asked, and by whom.
@@ -46,6 +47,7 @@ func (f *listenFlags) open(ctx context.Context, options *controller.RunOptions) 
 	if err != nil {
 		return err
 	}
+	options.Metrics = metrics.New(buildOf().Version)
 	options.Guard, options.Profile = api.Guard{Token: token}, f.profile
 	for _, name := range f.public {
 		paths, known := publicPaths()[name]
