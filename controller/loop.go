@@ -48,6 +48,7 @@ type loop struct {
 	working map[string]string    // the project of each transaction under way
 	met     bool                 // it is known whether the engine answers
 	answers bool
+	beaten  time.Time // when the engine was last listened to, or tried again
 	// nextResync and nextFull are when the containers are listed next, and when nothing that was read before is believed.
 	nextResync, nextFull time.Time
 }

@@ -53,6 +53,8 @@ type RunOptions struct {
 	Notify func(id string, event api.Event)
 	// Publish is given what each look at a project came to. Nil: nobody is. It must not block.
 	Publish func(api.Result)
+	// Started is called once, when it has begun to look: alive reports whether it goes on doing so. Nil: nobody is told.
+	Started func(alive func() bool)
 	// Metrics are counted, and served beside the status. Nil: none are.
 	Metrics *metrics.Metrics
 	// Watcher tells of changed files. Nil: the one of package watch.
@@ -225,6 +227,10 @@ func (l *loop) forever(ctx context.Context) error {
 		workers.Go(func() { l.work(ctx) })
 	}
 	sources.Go(func() { l.follow(ctx) })
+	if l.options.Started != nil {
+		l.beat()
+		l.options.Started(l.alive)
+	}
 	var watchErr error
 	sources.Go(func() { watchErr = watcher.Run(ctx, l.changed) })
 	var serveErr error

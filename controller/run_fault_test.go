@@ -235,3 +235,26 @@ func TestStatusExitCode(t *testing.T) {
 		}
 	}
 }
+
+// Whoever watches over it must be able to tell that it hangs, and not take an engine that is away for that.
+func TestRunTellsThatItIsAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := prepareDaemon(t, enforced, nil)
+		alive := make(chan func() bool, 1)
+		d.options.Started = func(is func() bool) { alive <- is }
+		d.start()
+		is := <-alive
+		for range 50 {
+			d.after(7 * time.Minute)
+			d.engine.DropEvents()
+			if !is() {
+				t.Fatal("it is taken for one that hangs")
+			}
+		}
+		d.stop()
+		<-time.After(time.Hour)
+		if is() {
+			t.Error("it is taken for alive an hour after its end")
+		}
+	})
+}

@@ -30,6 +30,7 @@ func (l *loop) follow(ctx context.Context) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 30*time.Second
 	for ctx.Err() == nil {
+		l.beat()
 		err := l.followOnce(ctx, pause.Reset)
 		if ctx.Err() != nil {
 			return
@@ -54,6 +55,7 @@ func (l *loop) followOnce(ctx context.Context, reset func()) error {
 	resync := time.NewTimer(l.pause(1))
 	defer resync.Stop()
 	for round := 1; ; {
+		l.beat()
 		select {
 		case event, open := <-subscription.C():
 			if !open {
@@ -74,6 +76,20 @@ func (l *loop) followOnce(ctx context.Context, reset func()) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// beat notes that following goes on.
+func (l *loop) beat() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.beaten = time.Now()
+}
+
+// alive reports whether following goes on: to subscribe and to list may take as long as they may, and between two lists nothing need happen.
+func (l *loop) alive() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.beaten) < 2*lookWithin+2*l.options.Resync
 }
 
 // subscribe gives up on an engine that accepts the question and does not answer it.
