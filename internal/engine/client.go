@@ -85,6 +85,19 @@ func Open(options ClientOptions) (*Client, error) {
 // Close lets go of idle connections.
 func (c *Client) Close() error { return c.api.Close() }
 
+// ID implements Watcher. An engine without an id of its own, as podman is, goes by the name of its host.
+func (c *Client) ID(ctx context.Context) (string, error) {
+	told, err := c.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return "", c.explain("ask engine who it is", c.host, err)
+	}
+	id := cmp.Or(told.Info.ID, told.Info.Name)
+	if id == "" {
+		return "", fmt.Errorf("engine %s tells neither an id nor a name", c.host)
+	}
+	return id, nil
+}
+
 // Info implements Reader.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	ping, err := c.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})

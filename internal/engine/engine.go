@@ -153,4 +153,6 @@ type Watcher interface {
 	Summaries(ctx context.Context, labels ...string) ([]Summary, error)
 	// Subscribe returns once the engine has accepted the subscription: what is listed after that leaves no gap.
 	Subscribe(ctx context.Context) (*Subscription, error)
+	// ID tells the engine from every other, by the same word whoever asks it.
+	ID(ctx context.Context) (string, error)
 }

@@ -46,7 +46,7 @@ func newEngineCalls(factory promauto.Factory) *engineCalls {
 func callNames() []string {
 	return []string{
 		"info", "list", "inspect", "image", "logs", "copy-from", "create", "start", "stop", "rename", "remove", "set-restart-policy", "copy-to",
-		"ensure-image", "probe", "summaries", "subscribe",
+		"ensure-image", "probe", "summaries", "subscribe", "id",
 	}
 }
 
@@ -166,6 +166,10 @@ func (e *countedEngine) Probe(ctx context.Context, target string, job []byte) ([
 
 func (e *countedEngine) Summaries(ctx context.Context, labels ...string) ([]engine.Summary, error) {
 	return ask(e, "summaries", func() ([]engine.Summary, error) { return e.next.Summaries(ctx, labels...) })
+}
+
+func (e *countedEngine) ID(ctx context.Context) (string, error) {
+	return ask(e, "id", func() (string, error) { return e.next.ID(ctx) })
 }
 
 func (e *countedEngine) Subscribe(ctx context.Context) (*engine.Subscription, error) {

@@ -39,6 +39,9 @@ func (e *Engine) Summaries(ctx context.Context, labels ...string) ([]engine.Summ
 	return found, nil
 }
 
+// ID is the same for every engine in memory.
+func (e *Engine) ID(ctx context.Context) (string, error) { return "in-memory", ctx.Err() }
+
 // Subscribe gives what happens from now on until the context ends. From then on what falls due in a container is noticed at its time.
 func (e *Engine) Subscribe(ctx context.Context) (*engine.Subscription, error) {
 	e.mu.Lock()

@@ -251,6 +251,11 @@ func (f *Faulty) Summaries(ctx context.Context, labels ...string) ([]engine.Summ
 	return answer(ctx, f.Faults, call, func() ([]engine.Summary, error) { return f.Engine.Summaries(ctx, labels...) })
 }
 
+// ID tells the engine as a client does.
+func (f *Faulty) ID(ctx context.Context) (string, error) {
+	return answer(ctx, f.Faults, Call{Verb: "id"}, func() (string, error) { return f.Engine.ID(ctx) })
+}
+
 // Subscribe subscribes as a client does.
 func (f *Faulty) Subscribe(ctx context.Context) (*engine.Subscription, error) {
 	return answer(ctx, f.Faults, Call{Verb: "subscribe"}, func() (*engine.Subscription, error) { return f.Engine.Subscribe(ctx) })

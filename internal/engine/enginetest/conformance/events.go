@@ -86,6 +86,11 @@ func (f Fixture) testSummaryLabels(t *testing.T, id string) {
 	if !slices.Contains(ids, id) || !slices.Contains(ids, second.ID) || !slices.IsSortedFunc(listed, byName) {
 		t.Errorf("by labels, sorted by name: got %+v", listed)
 	}
+	who, err := f.Watcher.ID(t.Context())
+	f.must(t, err)
+	if again, err := f.Watcher.ID(t.Context()); who == "" || again != who {
+		t.Errorf("the engine is %q, and then %q: %v", who, again, err)
+	}
 	none, err := f.Watcher.Summaries(t.Context(), engine.LabelProject+"="+f.Prefix, engine.LabelProject+"=other")
 	f.must(t, err)
 	if len(none) > 0 {
