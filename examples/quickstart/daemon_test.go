@@ -19,6 +19,8 @@ type said struct {
 	Message string `json:"message"`
 	Result  string `json:"result"`
 	Failure string `json:"failure"`
+	Project string `json:"project"`
+	Step    string `json:"step"` // of a transaction
 }
 
 // daemon is composure run on its way.
@@ -30,9 +32,17 @@ type daemon struct {
 
 func (p *project) daemon() *daemon {
 	p.t.Helper()
-	d := &daemon{project: p, lines: make(chan said, 1000), cmd: exec.Command(p.made.composure, "run", "--file", "compose.yaml",
-		"--policy", "policy.yaml", "--state-dir", filepath.Join(p.dir, "state"), "--listen", "", "--log-format", "json")}
-	d.cmd.Dir, d.cmd.Env = p.dir, append(os.Environ(), "COMPOSE_PROJECT_NAME="+p.name)
+	cmd := exec.Command(p.made.composure, "run", "--file", "compose.yaml",
+		"--policy", "policy.yaml", "--state-dir", filepath.Join(p.dir, "state"), "--listen", "", "--log-format", "json")
+	cmd.Env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+p.name)
+	return p.follow(cmd)
+}
+
+// follow starts a command in the project's folder, and reads the daemon's log from its stderr.
+func (p *project) follow(cmd *exec.Cmd) *daemon {
+	p.t.Helper()
+	d := &daemon{project: p, lines: make(chan said, 1000), cmd: cmd}
+	d.cmd.Dir = p.dir
 	stderr, err := d.cmd.StderrPipe()
 	if err == nil {
 		err = d.cmd.Start()
@@ -54,6 +64,43 @@ func (p *project) daemon() *daemon {
 	return d
 }
 
+// ends waits for the end of the daemon, whom somebody has asked to end, and wants exit code 0.
+func (d *daemon) ends() {
+	d.t.Helper()
+	for range d.lines { // to the end of its log
+	}
+	if err := d.cmd.Wait(); err != nil {
+		d.t.Errorf("it ends with %v, want exit code 0", err)
+	}
+}
+
+func (d *daemon) terminate() {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		d.t.Fatal(err)
+	}
+	d.ends()
+}
+
+// says waits for a line of the log.
+func (d *daemon) says(what string, wanted func(said) bool) said {
+	d.t.Helper()
+	var told []said
+	for deadline := time.After(2 * time.Minute); ; {
+		select {
+		case line, runs := <-d.lines:
+			if told = append(told, line); !runs {
+				d.t.Fatalf("it ended before: %s: %+v", what, told)
+			}
+			if wanted(line) {
+				return line
+			}
+		case <-deadline:
+			d.t.Fatalf("not in time: %s: %+v", what, told)
+		}
+	}
+}
+
 // mended waits until the daemon has carried out one transaction, and no more, and finds everything as it should be.
 func (d *daemon) mended(what string) {
 	d.t.Helper()
@@ -66,12 +113,12 @@ func (d *daemon) mended(what string) {
 			if !runs || strings.HasPrefix(line.Msg, "no JSON") {
 				d.t.Fatalf("%s: it ended, or said what is no log: %+v", what, told)
 			}
-			if line.Msg == "transaction ended" {
+			if line.Msg == "transaction ended" && line.Project == d.name {
 				if transactions++; line.Result != "committed" {
 					d.t.Errorf("%s: %s: %s", what, line.Result, line.Failure)
 				}
 			}
-			if line.Reason != "Compliant" || transactions == 0 {
+			if line.Project != d.name || line.Reason != "Compliant" || transactions == 0 {
 				continue
 			}
 			if transactions != 1 {
@@ -109,14 +156,7 @@ func TestDaemonMends(t *testing.T) {
 	}
 
 	ids := p.ids()
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	for range d.lines { // to the end of its log
-	}
-	if err := d.cmd.Wait(); err != nil {
-		t.Errorf("it ends with %v, want exit code 0", err)
-	}
+	d.terminate()
 	p.wantIDs(ids)
 	if got := p.composure(0, "diff"); !strings.Contains(got.stdout, "0 held") && strings.Contains(got.stdout, "Plan:") {
 		t.Errorf("diff:\n%s", got.stdout)

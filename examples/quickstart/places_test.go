@@ -9,7 +9,7 @@ import (
 )
 
 // imageWithVariable is the shop's image with a variable of its own.
-const imageWithVariable = testImage + "-variable"
+var imageWithVariable = testImage + "-variable"
 
 // TestIncludedFile: the included file that defines the services is patched, and compose finds everything as it would have made it.
 func TestIncludedFile(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 	"testing"
 )
 
-// testImage is the tests' own, so that they leave a person's quickstart alone.
-const testImage = "composure-quickstart-test:latest"
+// testImage is this run's own, so that it leaves a person's quickstart alone, and another run.
+var testImage = fmt.Sprintf("composure-quickstart-test-%d:latest", os.Getpid())
 
 // tools are built once for all tests.
 type tools struct {
