@@ -55,6 +55,8 @@ type RunOptions struct {
 	Publish func(api.Result)
 	// Started is called once, when it has begun to look: alive reports whether it goes on doing so. Nil: nobody is told.
 	Started func(alive func() bool)
+	// Summary is told in one line how the projects are, whenever something new is known of one. Nil: nobody is.
+	Summary func(string)
 	// Metrics are counted, and served beside the status. Nil: none are.
 	Metrics *metrics.Metrics
 	// Watcher tells of changed files. Nil: the one of package watch.

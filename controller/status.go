@@ -2,6 +2,7 @@ package controller
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -142,6 +143,22 @@ func (s *statuses) next(project string, at time.Time) {
 		status.Next = at
 		s.byProject[project] = status
 	}
+}
+
+// summary counts projects by what they are.
+func (s *statuses) summary() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ready, stalled := 0, 0
+	for _, status := range s.byProject {
+		if status.Ready {
+			ready++
+		}
+		if status.Stalled {
+			stalled++
+		}
+	}
+	return fmt.Sprintf("%d projects: %d ready, %d stalled", len(s.byProject), ready, stalled)
 }
 
 func (s *statuses) get(project string) (Status, bool) {

@@ -37,6 +37,9 @@ func (l *loop) tell(status Status) {
 	if known && !now.news(was) {
 		return
 	}
+	if l.options.Summary != nil {
+		l.options.Summary(l.statuses.summary())
+	}
 	l.log.Info("project looked at", "project", now.Project, "ready", now.Ready, "reason", now.Reason,
 		"message", now.Message, "differences", now.Differences, "held", now.HeldWords())
 	if now.Reason == ReasonNotSelected && !known {

@@ -10,3 +10,4 @@ COMPOSURE_COMPOSE=$(scripts/compose.sh)
 export COMPOSURE_COMPOSE COMPOSURE_TORTURE=full COMPOSURE_REQUIRE_ENGINE=1
 echo "torture: Docker Engine $(docker version --format '{{.Server.Version}}'), docker compose $("$COMPOSURE_COMPOSE" version --short)"
 go test -count=1 -timeout 45m -v "$@" ./internal/torture 2>&1 | awk -v required=1 -f scripts/test.awk
+go test -count=1 -timeout 15m -v -run 'TestContainer|TestSocketProxy' ./examples/quickstart 2>&1 | awk -v required=1 -f scripts/test.awk

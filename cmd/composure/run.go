@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/composure-dev/composure/controller"
+	"github.com/composure-dev/composure/internal/systemd"
 )
 
 const runExample = `  composure run -P policies/ --allow-root /srv          # every running project whose files lie below /srv
@@ -108,6 +109,12 @@ func (f *runFlags) run(ctx context.Context, in invocation) error {
 		signal.Notify(hangups, syscall.SIGHUP)
 		defer signal.Stop(hangups)
 		options.Now = hangups
+		defer context.AfterFunc(ctx, systemd.Stopping)()
+		options.Started = func(alive func() bool) {
+			systemd.Ready()
+			go systemd.Watchdog(ctx, alive)
+		}
+		options.Summary = systemd.Status
 	}
 	statuses, err := controller.Run(ctx, config, options)
 	if !f.once {
