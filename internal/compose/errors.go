@@ -77,6 +77,14 @@ func setHint(required *template.MissingRequiredError) string {
 
 // loadError gives an error of compose-go its place and leaves out what it quotes of the files.
 func (l *load) loadError(err error) error {
+	placed := l.placed(err)
+	if isNotExist(err) {
+		return unreadable{placed} // it has looked for a file itself
+	}
+	return placed
+}
+
+func (l *load) placed(err error) error {
 	if parse, ok := errors.AsType[*ParseError](err); ok {
 		return parse
 	}
