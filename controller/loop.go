@@ -34,7 +34,9 @@ type loop struct {
 	queue    workqueue.TypedRateLimitingInterface[string]
 	log      logr.Logger
 
-	only  string // the one project, when it is not all
+	// only and directory are the one project's, when it is not all.
+	only, directory string
+
 	self  string // the container that this process runs in, "" outside of one
 	stuck *attempts
 	now   chan struct{}
@@ -133,7 +135,7 @@ func (l *loop) reconcile(ctx context.Context, name string) (again time.Duration,
 
 // source is what there is of a project now.
 func (l *loop) source(ctx context.Context, name string) (src reconcile.Source, exists bool, err error) {
-	src = reconcile.Source{Compose: l.config.Project, AllowRoots: l.config.AllowRoots}
+	src = reconcile.Source{Compose: l.config.Project, AllowRoots: l.config.AllowRoots, Name: l.only, Directory: l.directory}
 	if l.config.All {
 		containers, err := l.view.Reader(name).List(ctx, engine.LabelProject+"="+name)
 		if err != nil {
@@ -180,7 +182,9 @@ func waitAgain(status Status) time.Duration {
 // judgeStatus tells how a project is, before anything is done.
 func judgeStatus(name string, src reconcile.Source, p reconcile.Proposal) Status {
 	status := Status{Project: name, Ready: true, Reason: ReasonCompliant}
-	if len(p.Policies) == 0 && len(p.Plan.Steps) == 0 {
+	// A project that was named is looked after: its policies may have gone with its files.
+	gone := src.Name != "" && p.Snapshot.Unreachable != ""
+	if len(p.Policies) == 0 && len(p.Plan.Steps) == 0 && !gone {
 		status.Reason, status.Observed = ReasonNotSelected, basisDigest(p.Plan.Basis)
 		return status
 	}
@@ -197,8 +201,8 @@ func judgeStatus(name string, src reconcile.Source, p reconcile.Proposal) Status
 	})
 	status.Findings, status.Policies, status.Observed = differing(p.Findings), selections(p), basisDigest(p.Plan.Basis)
 	switch {
-	case src.Unreachable != "":
-		status.Ready, status.Stalled, status.Reason, status.Message = false, true, ReasonUnreachable, src.Unreachable
+	case p.Snapshot.Unreachable != "":
+		status.Ready, status.Stalled, status.Reason, status.Message = false, true, ReasonUnreachable, p.Snapshot.Unreachable
 	case p.Locked:
 		status.Ready, status.Reconciling, status.Reason = false, true, ReasonLocked
 	case len(p.Plan.Steps) > 0:

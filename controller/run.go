@@ -122,7 +122,7 @@ func newLoop(ctx context.Context, c Config, o RunOptions) (*loop, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.only = project.Name
+		l.only, l.directory = project.Name, project.Directory
 		if len(paths) == 0 {
 			paths = []string{filepath.Join(project.Directory, DefaultPolicies)}
 		}

@@ -27,9 +27,13 @@ import (
 type Source struct {
 	Compose  compose.Options
 	Policies []policy.Policy
+	// Name and Directory are those of the project that is meant, where they are known before its files are read: when those are gone,
+	// what a search finds further up is another project. Empty: whatever is found is meant.
+	Name, Directory string
 	// Self is the full id of the container that this very process runs in, which it leaves alone. Empty: it runs in none.
 	Self string
-	// Unattended says that nobody has asked: what a policy's enforcement does not allow is held.
+	// Unattended says that nobody has asked: what a policy's enforcement does not allow is held, and a project whose files cannot be
+	// read is one with unreachable files, not an error.
 	Unattended bool
 	// Unsure says that the policies could not be read, and that every variable is taken for a sensitive one.
 	Unsure bool
@@ -99,21 +103,39 @@ type Snapshot struct {
 
 // Observe reads the project's files and, with a reader, its containers. A list that fails is an error, never "no containers".
 func Observe(ctx context.Context, src Source) (Snapshot, error) {
-	snap := Snapshot{Name: src.Compose.Name, Unreachable: src.Unreachable, self: src.Self}
-	if src.Unreachable == "" {
-		if err := snap.observeFiles(ctx, src); err != nil {
-			return Snapshot{}, err
-		}
+	snap, err := observeProject(ctx, src)
+	if err != nil {
+		return Snapshot{}, err
 	}
 	var own []engine.Container
 	if src.Reader != nil {
-		var err error
 		if own, err = snap.observeContainers(ctx, src.Reader); err != nil {
 			return Snapshot{}, err
 		}
 	}
 	snap.observeCuts(src, own)
 	return snap, snap.knows(src.Services)
+}
+
+// observeProject is what the files tell of the project.
+func observeProject(ctx context.Context, src Source) (Snapshot, error) {
+	unreachable := Snapshot{Name: cmp.Or(src.Name, src.Compose.Name), Unreachable: src.Unreachable, self: src.Self}
+	if src.Unreachable != "" {
+		return unreachable, nil
+	}
+	snap := Snapshot{self: src.Self}
+	err := snap.observeFiles(ctx, src)
+	switch {
+	case err != nil && (!src.Unattended || unreachable.Name == "" || !compose.IsUnreadable(err)):
+		return Snapshot{}, err
+	case err != nil:
+		unreachable.Unreachable = firstLine(err)
+		return unreachable, nil
+	case src.Name != "" && snap.Name != src.Name || src.Directory != "" && snap.Directory != src.Directory:
+		unreachable.Unreachable = fmt.Sprintf("the files that are found now are those of project %s in %s", snap.Name, snap.Directory)
+		return unreachable, nil
+	}
+	return snap, nil
 }
 
 func (s *Snapshot) observeFiles(ctx context.Context, src Source) error {
