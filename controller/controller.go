@@ -38,6 +38,9 @@ type Config struct {
 	Version        string
 	Open           func(context.Context) (Engine, error) // called only when an engine is needed
 	Log            logr.Logger
+
+	// Foreign names tools, and projects: the daemon mends what they manage, and these, although another tool manages them.
+	Foreign []string
 }
 
 // Check judges the files alone. It opens no engine and writes nothing.

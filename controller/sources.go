@@ -67,6 +67,7 @@ func (c Config) here(src reconcile.Source) (reconcile.Source, error) {
 		return src, fmt.Errorf("read the host's name: %w", err)
 	}
 	src.Host, src.Alive, src.Born, src.Journal = host, alive, born, journal{state.Store{Dir: c.StateDir}}
+	src.Foreign = c.Foreign
 	return src, nil
 }
 

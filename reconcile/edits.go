@@ -132,6 +132,10 @@ func (d *drafter) holdAudited() {
 	if !d.src.Unattended {
 		return
 	}
+	if f := foreign(d.src, d.snap); f.Reason != "" {
+		d.holdFinding(func(policy.Finding) bool { return true }, f.Reason, f.Next)
+		return
+	}
 	enforced := map[string]bool{}
 	for _, p := range d.src.Policies {
 		enforced[p.Metadata.Name] = p.Spec.Enforcement.Files == policy.ModeEnforce

@@ -19,6 +19,7 @@ import (
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/hint"
+	"github.com/composure-dev/composure/internal/owner"
 	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 )
@@ -35,6 +36,8 @@ type Source struct {
 	// Unattended says that nobody has asked: what a policy's enforcement does not allow is held, and a project whose files cannot be
 	// read is one with unreachable files, not an error.
 	Unattended bool
+	// Foreign names tools, and projects: what they manage, and these, is mended although another tool manages it. See package owner.
+	Foreign []string
 	// Unsure says that the policies could not be read, and that every variable is taken for a sensitive one.
 	Unsure bool
 	// Services restricts what is reported and changed; empty: all. A name the project does not have is an error.
@@ -95,6 +98,7 @@ type Snapshot struct {
 	All         []engine.Container            // every container of the engine: one may hang on another's namespaces
 	Images      map[string]engine.Image       // by image id, and by the name a container was made from; a gone one is left out
 	Leftovers   []engine.Leftover
+	Owner       *owner.Owner // the other tool that manages the project, nil: none
 	Warnings    []string
 	self        string
 	cuts        []cut                         // transactions that were cut off
@@ -112,6 +116,9 @@ func Observe(ctx context.Context, src Source) (Snapshot, error) {
 		if own, err = snap.observeContainers(ctx, src.Reader); err != nil {
 			return Snapshot{}, err
 		}
+	}
+	if snap.Owner = snap.findOwner(); snap.Owner != nil {
+		snap.Warnings = append(snap.Warnings, snap.Owner.String()+": its next deployment may write the files and recreate the containers as it has them")
 	}
 	snap.observeCuts(src, own)
 	return snap, snap.knows(src.Services)

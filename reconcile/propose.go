@@ -57,6 +57,7 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 		Diff:       func(name string, p plan.Patch) string { return edit.Unified(name, p.Before, p.After) },
 		Containers: candidates(snap, drafted),
 		NoCompose:  noCompose(ctx, src),
+		Foreign:    foreign(src, snap),
 		Running:    snap.running(),
 		Unattended: src.Unattended,
 		Blocked:    blocked(src, snap),

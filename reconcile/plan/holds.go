@@ -51,6 +51,8 @@ func heldContainer(in Input, c Container) (reason, next string) {
 	switch {
 	case c.Held != "":
 		return c.Held, c.Next
+	case in.Foreign.Reason != "":
+		return in.Foreign.Reason, in.Foreign.Next
 	case auditor(in, c.Service) != "":
 		return fmt.Sprintf("policy %s only audits containers (enforcement.containers)", auditor(in, c.Service)), "composure apply"
 	case rollout.Strategy == policy.StrategyNever:

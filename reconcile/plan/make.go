@@ -24,6 +24,9 @@ type Input struct {
 	Containers []Container
 	// NoCompose says why nothing can be handed to docker compose here, and what helps; its Reason is empty when something can.
 	NoCompose Hold
+	// Foreign says why no container is replaced while nobody has asked, whatever the policies enforce, and what helps: another tool
+	// manages the project. Its Reason is empty otherwise.
+	Foreign Hold
 	// Running are the services that have a running container, those that no policy selects included.
 	Running []string
 	// Unattended says that nobody has asked: containers are replaced only where every policy on them enforces it.
