@@ -39,6 +39,8 @@ type Config struct {
 	Open           func(context.Context) (Engine, error) // called only when an engine is needed
 	Log            logr.Logger
 
+	// Endpoints are where this process reaches what it needs. Nil: nowhere that a container could answer.
+	Endpoints *Endpoints
 	// Foreign names tools, and projects: the daemon mends what they manage, and these, although another tool manages them.
 	Foreign []string
 }

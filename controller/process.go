@@ -37,7 +37,7 @@ func bornIn(proc string, pid int) string {
 }
 
 // ownContainer is the full id of the container that this process runs in, and "" outside of one: the engine mounts files of the
-// container's own folder into it.
+// container's own folder into it. Into one that has joined the network of another it mounts those of the other: then it is that one's id.
 func ownContainer(proc string) string {
 	mounts, err := os.ReadFile(filepath.Join(proc, "self/mountinfo"))
 	if err != nil {

@@ -70,7 +70,7 @@ func (c Config) revertible(ctx context.Context, transaction string) (state.Recor
 
 // wayBack plans to take the transaction back. Without containers in it no engine is needed.
 func (c Config) wayBack(ctx context.Context, opened Engine, record state.Record, directory string) (item, error) {
-	src, err := c.here(reconcile.Source{Compose: c.Project, AllowRoots: c.AllowRoots})
+	src, err := c.attended(reconcile.Source{Compose: c.Project, AllowRoots: c.AllowRoots})
 	if err != nil {
 		return item{}, err
 	}

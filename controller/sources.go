@@ -44,7 +44,7 @@ func (c Config) propose(ctx context.Context, reader engine.Reader) ([]item, erro
 	}
 	var items []item
 	for _, src := range sources {
-		if src, err = c.here(src); err != nil {
+		if src, err = c.attended(src); err != nil {
 			return nil, err
 		}
 		src.ComposeReady = composecli.Project{Options: src.Compose}.Ready
@@ -67,8 +67,14 @@ func (c Config) here(src reconcile.Source) (reconcile.Source, error) {
 		return src, fmt.Errorf("read the host's name: %w", err)
 	}
 	src.Host, src.Alive, src.Born, src.Journal = host, alive, born, journal{state.Store{Dir: c.StateDir}}
-	src.Foreign = c.Foreign
+	src.Foreign, src.Endpoints = c.Foreign, c.Endpoints.current
 	return src, nil
+}
+
+// attended is here for what a person asks for. The container that Composure runs in is looked for each time: a daemon does that once.
+func (c Config) attended(src reconcile.Source) (reconcile.Source, error) {
+	src.Self = ownContainer("/proc")
+	return c.here(src)
 }
 
 func (c Config) nothingJudged(p reconcile.Proposal) error {

@@ -31,8 +31,11 @@ type Source struct {
 	// Name and Directory are those of the project that is meant, where they are known before its files are read: when those are gone,
 	// what a search finds further up is another project. Empty: whatever is found is meant.
 	Name, Directory string
-	// Self is the full id of the container that this very process runs in, which it leaves alone. Empty: it runs in none.
+	// Self is the full id of the container that this very process runs in, or whose network that one has joined: all of that network are
+	// left alone. Empty: it runs in none.
 	Self string
+	// Endpoints tells where this process reaches what it needs: a container that answers there is left alone, too. Nil: nowhere.
+	Endpoints func(context.Context) []Endpoint
 	// Unattended says that nobody has asked: what a policy's enforcement does not allow is held, and a project whose files cannot be
 	// read is one with unreachable files, not an error.
 	Unattended bool
@@ -100,7 +103,7 @@ type Snapshot struct {
 	Leftovers   []engine.Leftover
 	Owner       *owner.Owner // the other tool that manages the project, nil: none
 	Warnings    []string
-	self        string
+	own         own
 	cuts        []cut                         // transactions that were cut off
 	dependents  map[string][]engine.Container // by the id of what they use the namespaces or volumes of
 }
@@ -117,6 +120,11 @@ func Observe(ctx context.Context, src Source) (Snapshot, error) {
 			return Snapshot{}, err
 		}
 	}
+	var endpoints []Endpoint
+	if src.Endpoints != nil {
+		endpoints = src.Endpoints(ctx)
+	}
+	snap.own = newOwn(src, endpoints, snap.All)
 	if snap.Owner = snap.findOwner(); snap.Owner != nil {
 		snap.Warnings = append(snap.Warnings, snap.Owner.String()+": its next deployment may write the files and recreate the containers as it has them")
 	}
@@ -126,11 +134,11 @@ func Observe(ctx context.Context, src Source) (Snapshot, error) {
 
 // observeProject is what the files tell of the project.
 func observeProject(ctx context.Context, src Source) (Snapshot, error) {
-	unreachable := Snapshot{Name: cmp.Or(src.Name, src.Compose.Name), Unreachable: src.Unreachable, self: src.Self}
+	unreachable := Snapshot{Name: cmp.Or(src.Name, src.Compose.Name), Unreachable: src.Unreachable}
 	if src.Unreachable != "" {
 		return unreachable, nil
 	}
-	snap := Snapshot{self: src.Self}
+	snap := Snapshot{}
 	err := snap.observeFiles(ctx, src)
 	switch {
 	case err != nil && (!src.Unattended || unreachable.Name == "" || !compose.IsUnreadable(err)):

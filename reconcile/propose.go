@@ -147,6 +147,7 @@ func candidate(snap, after Snapshot, service string, c engine.Container) plan.Co
 		Touched: touched(snap.Project, after.Project, service), RestartsWith: snap.restartsWith(service),
 		Overlap: engine.OverlapHeld(c, false), Forced: engine.OverlapHeld(c, true),
 	}
+	candidate.Keep, _ = snap.own.need(service, c)
 	if candidate.Held, candidate.Next = heldContainer(snap, service, c); candidate.Held != "" {
 		candidate.Handover.Held, candidate.Handover.Next = candidate.Held, candidate.Next
 		return candidate
@@ -195,8 +196,8 @@ func heldContainer(snap Snapshot, service string, c engine.Container) (reason, n
 	if _, found := snap.Project.Services[service]; !found {
 		return "no compose file of the project defines this service", "define it in a compose file, or remove container " + c.CleanName()
 	}
-	if c.ID == snap.self {
-		return "Composure itself runs in it, and would stop itself before it is done", alone
+	if reason, next := snap.own.need(service, c); reason != "" {
+		return reason, next
 	}
 	if c.State.Paused {
 		return "it is paused", "docker compose unpause " + service
@@ -248,6 +249,9 @@ func blocked(src Source, snap Snapshot) []plan.Hold {
 		}
 	}
 	for _, c := range snap.cuts {
+		if reason := snap.endangered(c); reason != "" {
+			held = append(held, plan.Hold{Object: "transaction " + c.id, Reason: reason, Next: "composure apply, from outside of that container"})
+		}
 		if src.Reader == nil && c.needsEngine() {
 			held = append(held, plan.Hold{
 				Object: "transaction " + c.id, Reason: "it was cut off, and has containers to put in order as well as files",

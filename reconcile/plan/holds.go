@@ -34,6 +34,9 @@ func directHolds(in Input, due []Container) []Hold {
 		if reason == "" {
 			reason, next = heldCompanion(in, c)
 		}
+		if reason == "" {
+			reason, next = heldByKept(in, c)
+		}
 		if reason != "" {
 			held = append(held, Hold{Object: c.Service, Reason: reason, Next: next})
 			continue
@@ -91,6 +94,17 @@ func heldCompanion(in Input, c Container) (reason, next string) {
 		}
 		if reason, _ := heldContainer(in, companion); reason != "" {
 			return fmt.Sprintf("%s, which shares namespaces or volumes with it, cannot be replaced: %s", companion.Name, reason), "docker compose up -d"
+		}
+	}
+	return "", ""
+}
+
+// heldByKept says why a container cannot be replaced although it could by itself: one that has to be kept would be stopped along with
+// it.
+func heldByKept(in Input, c Container) (reason, next string) {
+	for _, m := range affected(in, []Container{c}) {
+		if m.Keep != "" && m.ID != c.ID {
+			return fmt.Sprintf("%s would be stopped along with it, and is kept: %s", m.Name, m.Keep), "docker compose up -d " + c.Service
 		}
 	}
 	return "", ""

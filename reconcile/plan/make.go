@@ -56,6 +56,8 @@ type Container struct {
 	Touched bool
 	// Held says why it cannot be swapped, and Next what helps; empty when it can.
 	Held, Next string
+	// Keep says why it is neither replaced nor restarted, not even along with another one; empty when it may be.
+	Keep string
 	// Shares are the ids of the containers whose namespaces or volumes it uses: it is replaced after each of them.
 	Shares []string
 	// RestartsWith are the services after whose replacement it is restarted.

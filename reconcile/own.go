@@ -1,0 +1,246 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/moby/api/types/network"
+
+	"github.com/composure-dev/composure/internal/engine"
+)
+
+// LabelKeep on a container, with the value "true", says that Composure needs it in a way that nobody can see: it is left alone.
+const LabelKeep = "composure.keep"
+
+// Role is what Composure uses an endpoint for.
+type Role string
+
+// The roles.
+const (
+	RoleEngine Role = "engine" // the Docker Engine, or a proxy of its socket
+	RoleLease  Role = "lease"  // the Redis by which one of several operators leads
+)
+
+// Endpoint is a TCP address that this process connects to.
+type Endpoint struct {
+	Role Role
+	Host string // name or address, as given
+	Port uint16 // 0: none that a container could answer at, of an engine that is reached by ssh, say
+	// Addresses are what Host stands for, as far as that is known.
+	Addresses []netip.Addr
+	// Local says that they are those of the host or container that this process runs in.
+	Local bool
+}
+
+func (e Endpoint) String() string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
+
+// own knows what Composure itself needs on the engine that it looks after.
+type own struct {
+	self string
+	// inside is the container whose network this process has, nil when that is the host's.
+	inside    *engine.Container
+	endpoints []Endpoint
+	unasked   bool
+	all       []engine.Container
+}
+
+func newOwn(src Source, endpoints []Endpoint, all []engine.Container) own {
+	o := own{self: src.Self, endpoints: endpoints, unasked: src.Unattended, all: all}
+	if src.Self == "" {
+		return o
+	}
+	if i := slices.IndexFunc(all, func(c engine.Container) bool { return c.ID == src.Self }); i >= 0 {
+		if inside := o.networkOf(all[i]); !onHostNetwork(inside) {
+			o.inside = &inside
+		}
+	}
+	return o
+}
+
+// deepest bounds how far a container's network is followed through others: a circle is refused by the engine.
+const deepest = 8
+
+// networkOf is the container whose network a container has: its own, or that of the one that it has joined.
+func (o own) networkOf(c engine.Container) engine.Container {
+	for range deepest {
+		if c.HostConfig == nil || !c.HostConfig.NetworkMode.IsContainer() {
+			return c
+		}
+		joined := c.HostConfig.NetworkMode.ConnectedContainer()
+		parent := slices.IndexFunc(o.all, func(other engine.Container) bool { return other.ID == joined || other.CleanName() == joined })
+		if parent < 0 {
+			return c
+		}
+		c = o.all[parent]
+	}
+	return c
+}
+
+func onHostNetwork(c engine.Container) bool {
+	return c.HostConfig != nil && c.HostConfig.NetworkMode.IsHost()
+}
+
+// need says why Composure needs a container to go on as it is, and the command that replaces it all the same; reason is empty when it
+// does not. What it needs for itself nobody can have it replace; the rest is only left alone while nobody has asked.
+func (o own) need(service string, c engine.Container) (reason, next string) {
+	answering := o.networkOf(c)
+	if o.self != "" && c.ID == o.self || o.inside != nil && answering.ID == o.inside.ID {
+		return o.runsIn(c) + ", and would stop itself before it is done", "docker compose up -d " + service
+	}
+	for _, e := range o.endpoints {
+		if e.Port == 0 || !o.answers(answering, e) {
+			continue
+		}
+		if e.Role == RoleEngine {
+			return fmt.Sprintf("Composure reaches the engine through it, at %s, and would lose it before it is done", e), "docker compose up -d " + service
+		}
+		if o.unasked {
+			return fmt.Sprintf("the lease by which one of several operators leads is kept in it, at %s", e), "composure apply"
+		}
+	}
+	if o.unasked && c.Label(LabelKeep) == "true" {
+		return "its label " + LabelKeep + " says that Composure needs it", "composure apply"
+	}
+	return "", ""
+}
+
+// runsIn is for the containers of the network that this process has: which of them it runs in nothing tells.
+func (o own) runsIn(c engine.Container) string {
+	shares := func(other engine.Container) bool { return other.ID != c.ID && o.networkOf(other).ID == o.inside.ID }
+	if o.inside != nil && slices.ContainsFunc(o.all, shares) {
+		return "Composure itself runs in it, or in another one of the same network namespace"
+	}
+	return "Composure itself runs in it"
+}
+
+// answers reports whether it is a container, or one that has joined its network, that is reached at an endpoint.
+func (o own) answers(c engine.Container, e Endpoint) bool {
+	if o.inside != nil && called(c, *o.inside, e.Host) {
+		return true
+	}
+	return hasAddress(c, e) || publishes(c, e) && o.throughHost(c, e)
+}
+
+// called reports whether a container is found by a name on a network that both have.
+func called(c, by engine.Container, name string) bool {
+	for key, settings := range networks(c) {
+		if key == network.NetworkBridge || networks(by)[key] == nil {
+			continue // the default bridge has no names
+		}
+		names := slices.Concat(settings.Aliases, settings.DNSNames, []string{c.CleanName(), c.Label(engine.LabelService)})
+		if slices.ContainsFunc(names, func(own string) bool {
+			return own != "" && (strings.EqualFold(own, name) || strings.EqualFold(own+"."+key, name))
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasAddress(c engine.Container, e Endpoint) bool {
+	for _, settings := range networks(c) {
+		for _, address := range []netip.Addr{settings.IPAddress, settings.GlobalIPv6Address} {
+			if address.IsValid() && slices.Contains(e.Addresses, address) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// throughHost reports whether an endpoint may be a port of the engine's host. That of the engine itself always may: who answers there
+// has this engine's socket.
+func (o own) throughHost(c engine.Container, e Endpoint) bool {
+	if e.Local && o.inside != nil {
+		return false // it stays in this network namespace, of which every container is left alone
+	}
+	if e.Role == RoleEngine || slices.Contains([]string{"host.docker.internal", "gateway.docker.internal", "host.containers.internal"}, e.Host) {
+		return true
+	}
+	isGateway := func(of engine.Container) bool {
+		for _, settings := range networks(of) {
+			if slices.Contains(e.Addresses, settings.Gateway) || slices.Contains(e.Addresses, settings.IPv6Gateway) {
+				return true
+			}
+		}
+		return false
+	}
+	if o.inside != nil && isGateway(*o.inside) || isGateway(c) {
+		return true
+	}
+	i := slices.IndexFunc(o.endpoints, func(other Endpoint) bool { return other.Role == RoleEngine })
+	if i < 0 {
+		return e.Local // the engine has a socket on this host
+	}
+	proxy := o.endpoints[i]
+	if e.Local && (proxy.Local || slices.ContainsFunc(o.all, func(c engine.Container) bool { return hasAddress(c, proxy) })) {
+		return true // who reaches a container's own address is on its host
+	}
+	return slices.ContainsFunc(proxy.Addresses, func(a netip.Addr) bool { return slices.Contains(e.Addresses, a) })
+}
+
+// publishes reports whether a port of the host leads to the container, or is its own on the host's network: then what its image
+// exposes is all that tells.
+func publishes(c engine.Container, e Endpoint) bool {
+	if c.HostConfig == nil || c.Config == nil {
+		return false
+	}
+	if onHostNetwork(c) {
+		for port := range c.Config.ExposedPorts {
+			if port.Proto() == network.TCP && port.Num() == e.Port {
+				return true
+			}
+		}
+		return false
+	}
+	ports := c.HostConfig.PortBindings
+	if c.NetworkSettings != nil && len(c.NetworkSettings.Ports) > 0 {
+		ports = c.NetworkSettings.Ports // with those that the engine has chosen
+	}
+	for port, bindings := range ports {
+		for _, b := range bindings {
+			if port.Proto() == network.TCP && b.HostPort == strconv.Itoa(int(e.Port)) && boundTo(b.HostIP, e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// boundTo holds for a port on every address, on one of the endpoint's, and on a loopback address when that is what the endpoint has.
+func boundTo(address netip.Addr, e Endpoint) bool {
+	if !address.IsValid() || address.IsUnspecified() || len(e.Addresses) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return a == address || a.IsLoopback() && address.IsLoopback() })
+}
+
+func networks(c engine.Container) map[string]*network.EndpointSettings {
+	if c.NetworkSettings == nil {
+		return nil
+	}
+	return c.NetworkSettings.Networks
+}
+
+// endangered says why a transaction that was cut off cannot be put in order from here: it would stop what Composure needs.
+func (s *Snapshot) endangered(c cut) string {
+	for _, swapped := range c.unfinished() {
+		stops := swapped.NewID
+		if c.finish {
+			stops = swapped.Old.ID
+		}
+		i := slices.IndexFunc(s.All, func(known engine.Container) bool { return known.ID == stops })
+		if i < 0 {
+			continue
+		}
+		if reason, _ := s.own.need("", s.All[i]); reason != "" {
+			return fmt.Sprintf("putting it in order stops container %s: %s", cmp.Or(s.All[i].CleanName(), stops), reason)
+		}
+	}
+	return ""
+}
