@@ -153,7 +153,7 @@ func (d *decoder) decodeMapping(node *yaml.Node, v reflect.Value, path string) {
 		}
 		fields := fieldsOf(v.Type())
 		i := slices.Index(fields, entry.key.Value)
-		if i < 0 {
+		if i < 0 || entry.key.Value == "" { // "" is what fields are called that no document gives
 			d.report(name, entry.key, fmt.Sprintf("unknown field %q", name), suggest(entry.key.Value, fields))
 			continue
 		}

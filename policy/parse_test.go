@@ -40,6 +40,7 @@ func formProblems() map[string]problemCase {
 		"CaseOfField":    {"keys are exact-case", strings.Replace(minimal(oneRule), "spec:", "SPEC:", 1), []string{`4:1: unknown field "SPEC" | did you mean "spec"`}},
 		"UnknownField":   {"a typing slip is shown", minimal("  variables:\n  - name: A\n    vaule: x\n"), []string{`7:5: unknown field "spec.variables[0].vaule" | did you mean "value"`}},
 		"UnknownFar":     {"no near word: all are listed", minimal("  zzz: 1\n" + oneRule), []string{`5:3: unknown field "spec.zzz" | known fields are description, severity`}},
+		"UnknownEmpty":   {"the fields that no document gives have no name", minimal("  variables:\n  - name: A\n    present: true\n    \"\": {file: x}\n"), []string{`8:5: unknown field "spec.variables[0]." | known fields are name`}},
 		"DuplicateKey":   {"the second would win silently", minimal("  severity: error\n  severity: info\n" + oneRule), []string{`6:3: key "spec.severity" is given twice | keep one`}},
 		"YesValue":       {"YAML 1.1 reads yes as true", minimal("  variables:\n  - name: A\n    value: yes\n"), []string{`7:12: must be a string, not the boolean yes | quote it`}},
 		"TrueValue":      {"a boolean is no string", minimal("  variables:\n  - {name: A, value: true}\n"), []string{`6:22: not the boolean true | quote it`}},
