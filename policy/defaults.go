@@ -5,11 +5,17 @@ import "time"
 // statusOK is what an http check expects when it does not say.
 const statusOK = 200
 
+// defaultTimeZone is that of a window that names none.
+const defaultTimeZone = "UTC"
+
 func setDefaults(p *Policy) {
 	s := &p.Spec
 	setDefault(&s.Severity, SeverityError)
 	setDefault(&s.Enforcement.Files, ModeAudit)
 	setDefault(&s.Enforcement.Containers, ModeAudit)
+	for i := range s.Enforcement.Windows {
+		setDefault(&s.Enforcement.Windows[i].TimeZone, defaultTimeZone)
+	}
 	setDefault(&s.Patch.Target, TargetInline)
 	setDefault(&s.Rollout.Strategy, StrategyStopFirst)
 	setDefault(&s.Rollout.StableFor, Duration(3*time.Second))

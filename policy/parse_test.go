@@ -17,6 +17,11 @@ func minimal(spec string) string {
 	return "apiVersion: composure/v1alpha1\nkind: EnvironmentPolicy\nmetadata: {name: p}\nspec:\n" + spec
 }
 
+// windows is a policy with these maintenance windows, which begin in line 7.
+func windows(list string) string {
+	return minimal("  enforcement:\n    windows:\n    " + list + "\n" + oneRule)
+}
+
 const oneRule = "  variables:\n  - {name: A, present: true}\n"
 
 // problemCase is a file that is refused.
@@ -68,6 +73,28 @@ func meaningProblems() map[string]problemCase {
 	return map[string]problemCase{
 		"Enum":            {"allowed words are told", minimal("  severity: fatal\n" + oneRule), []string{`5:13: spec.severity "fatal" | error, warning, info`}},
 		"EnumEmpty":       {"an empty word is no default", minimal("  onFailure: \"\"\n" + oneRule), []string{`5:14: "" is not known | Rollback, Keep`}},
+		"WindowsEmpty":    {"always, or never?", windows(""), []string{"6:13: windows is empty | at any time"}},
+		"WindowsNone":     {"always, or never?", minimal("  enforcement:\n    windows: []\n" + oneRule), []string{"6:14: windows is empty | at any time"}},
+		"WindowEmpty":     {"when, and how long?", windows("- {}"), []string{"7:7: windows[0].schedule is missing |", "7:7: windows[0].duration is missing | such as 3h"}},
+		"WindowTypo":      {"a typing slip is shown", windows("- {schedule: 0 2 * * *, duration: 1h, timezone: UTC}"), []string{`7:43: unknown field "spec.enforcement.windows[0].timezone" | did you mean "timeZone"`}},
+		"WindowNumber":    {"a schedule is a text", windows("- {schedule: 5, duration: 1h}"), []string{"7:18: schedule must be a string, not a number | quote"}},
+		"WindowFields":    {"seconds are not told", windows("- {schedule: 0 0 2 * * *, duration: 1h}"), []string{"7:18: not a cron schedule: expected exactly 5 fields, found 6 | such as 0 2 * * 6,0"}},
+		"WindowShort":     {"how often?", windows("- {schedule: 0 2, duration: 1h}"), []string{"7:18: not a cron schedule: expected exactly 5 fields, found 2 | such as 0 2 * * 6,0"}},
+		"WindowRange":     {"no clock shows it", windows("- {schedule: 0 25 * * *, duration: 1h}"), []string{"7:18: (25) above maximum (23) | minute, hour"}},
+		"WindowNickname":  {"five fields say it all", windows("- {schedule: '@daily', duration: 1h}"), []string{"7:18: not a cron schedule | minute, hour"}},
+		"WindowZoneTwice": {"the zone has a field of its own", windows("- {schedule: TZ=UTC 0 2 * *, duration: 1h}"), []string{"7:18: not a cron schedule | minute, hour"}},
+		"WindowNever":     {"it would never open", windows("- {schedule: 0 2 30 2 *, duration: 1h}"), []string{"7:18: a day that never comes | month"}},
+		"WindowBothDays":  {"crontab(5) opens it on more days than other crons", windows("- {schedule: 0 2 1-7 * 0, duration: 1h}"), []string{"7:18: understand differently | 0 2 * * 0#1"}},
+		"WindowBare":      {"which unit?", windows("- {schedule: 0 2 * * *, duration: 3}"), []string{"7:39: must be a duration, not 3 | 3s"}},
+		"WindowDays":      {"days are no unit", windows("- {schedule: 0 2 * * *, duration: 2d}"), []string{"7:39: must be a duration, not 2d | 90s"}},
+		"WindowTooShort":  {"the next look may be later", windows("- {schedule: 0 2 * * *, duration: 59s}"), []string{"7:39: duration 59s is out of range | 1m0s to 168h0m0s"}},
+		"WindowTooLong":   {"that is always", windows("- {schedule: 0 2 * * *, duration: 168h1s}"), []string{"7:39: duration 168h0m1s is out of range | act at any time"}},
+		"WindowNegative":  {"time runs forwards", windows("- {schedule: 0 2 * * *, duration: -1h}"), []string{"7:39: duration -1h0m0s is out of range | 1m0s"}},
+		"WindowZone":      {"no such place", windows("- {schedule: 0 2 * * *, duration: 1h, timeZone: Europe/Berlim}"), []string{`7:53: timeZone "Europe/Berlim" is not known | Europe/Berlin`}},
+		"WindowZonePath":  {"a zone is no file", windows("- {schedule: 0 2 * * *, duration: 1h, timeZone: ../../../etc/hostname}"), []string{"7:53: is not known | IANA"}},
+		"WindowZoneLocal": {"two hosts would differ", windows("- {schedule: 0 2 * * *, duration: 1h, timeZone: Local}"), []string{`7:53: timeZone "Local" is not a time zone | Europe/Berlin`}},
+		"WindowZoneEmpty": {"an empty word is no default", windows("- {schedule: 0 2 * * *, duration: 1h, timeZone: ''}"), []string{`7:53: timeZone "" is not a time zone | UTC`}},
+		"WindowSecond":    {"each is judged", windows("- {schedule: 0 2 * * *, duration: 1h}\n    - {schedule: x 2 * * *, duration: 1h}"), []string{"8:18: not a cron schedule | minute"}},
 		"BadName":         {"names are DNS labels", strings.Replace(minimal(oneRule), "name: p", "name: My_P", 1), []string{`3:18: "My_P" is not a DNS label | lower-case`}},
 		"NoVariables":     {"a policy without rules does nothing", minimal("  severity: error\n"), []string{"5:3: spec.variables is empty | at least one"}},
 		"BadGlob":         {"globs are checked", minimal("  selector: {services: ['a[']}\n" + oneRule), []string{`5:25: "a[" is not a valid glob | bracket`}},
@@ -275,6 +302,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(data)
 	f.Add([]byte(minimal("  variables:\n  - &a {<<: *a, name: A, declare: '${A:-${B}}'}\n...\nx\n")))
+	f.Add([]byte(windows("- {schedule: '*/5 22-2 * * FRI#L', duration: 90m, timeZone: Africa/Cairo}\n    - {schedule: 0 2 L 2 *, duration: 24h}")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		start := time.Now()
 		policies, err := Parse("f.yaml", data)

@@ -1,7 +1,8 @@
 // Package policy holds the EnvironmentPolicy: its types, how a document is read, which services it selects and what it finds.
 //
 // The package is pure. It opens no file, asks no engine and reads no clock: [Parse] takes bytes, [Evaluate] takes [Facts]
-// that somebody else has gathered, and both give the same answer to the same question for ever.
+// that somebody else has gathered, and both give the same answer to the same question for ever. The one thing that it takes from
+// around it is the time zone database, for maintenance windows: that of the host, else the one that a program embeds (time/tzdata).
 package policy
 
 import "time"
@@ -60,6 +61,19 @@ const (
 type Enforcement struct {
 	Files      Mode `json:"files,omitempty"`
 	Containers Mode `json:"containers,omitempty"`
+	// Windows are when the modes count; outside of all of them the policy is only audited. None: always.
+	Windows []Window `json:"windows,omitempty"`
+}
+
+// Window is a span of time that comes again and again.
+type Window struct {
+	// Schedule is when it opens, as cron has it: minute, hour, day of the month, month and day of the week.
+	Schedule string `json:"schedule"`
+	// Duration is how long it is open, as time passes: the change between summer and winter makes it no longer and no shorter.
+	Duration Duration `json:"duration"`
+	TimeZone string   `json:"timeZone,omitempty"` // an IANA name; default UTC
+
+	opens *opens // what Parse makes of Schedule and TimeZone
 }
 
 // Mode says whether the daemon only reports (Audit, the default) or mends (Enforce).

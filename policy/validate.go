@@ -62,6 +62,7 @@ func (v *validator) policy(p *Policy) {
 	oneOf(v, "spec.severity", s.Severity, SeverityError, SeverityWarning, SeverityInfo)
 	oneOf(v, "spec.enforcement.files", s.Enforcement.Files, ModeAudit, ModeEnforce)
 	oneOf(v, "spec.enforcement.containers", s.Enforcement.Containers, ModeAudit, ModeEnforce)
+	v.windows("spec.enforcement.windows", s.Enforcement.Windows)
 	oneOf(v, "spec.patch.target", s.Patch.Target, TargetInline, TargetOverride, TargetEnvFile)
 	oneOf(v, "spec.rollout.strategy", s.Rollout.Strategy, StrategyStopFirst, StrategyStartFirst, StrategyCompose, StrategyNever)
 	oneOf(v, "spec.onFailure", s.OnFailure, OnFailureRollback, OnFailureKeep)

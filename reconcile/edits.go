@@ -127,7 +127,7 @@ func (d *drafter) listOverride(contents map[string][]byte) error {
 	return nil
 }
 
-// holdAudited holds the fixes of policies that only want to know, while nobody has asked for them.
+// holdAudited holds the fixes of policies that only want to know, or only want to know now, while nobody has asked for them.
 func (d *drafter) holdAudited() {
 	if !d.src.Unattended {
 		return
@@ -136,17 +136,15 @@ func (d *drafter) holdAudited() {
 		d.holdFinding(func(policy.Finding) bool { return true }, f.Reason, f.Next)
 		return
 	}
-	enforced := map[string]bool{}
+	held := map[string]string{}
 	for _, p := range d.src.Policies {
-		enforced[p.Metadata.Name] = p.Spec.Enforcement.Files == policy.ModeEnforce
+		held[p.Metadata.Name] = p.FilesHeld(d.src.Now)
 	}
 	for i, f := range d.findings {
-		if f.Fix == nil || enforced[f.Policy] {
+		if f.Fix == nil || held[f.Policy] == "" {
 			continue
 		}
-		d.findings[i].Fix = nil
-		d.findings[i].Held = fmt.Sprintf("policy %s only audits files (enforcement.files)", f.Policy)
-		d.findings[i].Hint = "composure apply"
+		d.findings[i].Fix, d.findings[i].Held, d.findings[i].Hint = nil, held[f.Policy], "composure apply"
 	}
 }
 

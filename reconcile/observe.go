@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
@@ -41,6 +42,8 @@ type Source struct {
 	Unattended bool
 	// Foreign names tools, and projects: what they manage, and these, is mended although another tool manages it. See package owner.
 	Foreign []string
+	// Now is the instant by which maintenance windows are judged; while somebody has asked they do not count.
+	Now time.Time
 	// Unsure says that the policies could not be read, and that every variable is taken for a sensitive one.
 	Unsure bool
 	// Services restricts what is reported and changed; empty: all. A name the project does not have is an error.

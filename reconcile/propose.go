@@ -60,6 +60,7 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 		Foreign:    foreign(src, snap),
 		Running:    snap.running(),
 		Unattended: src.Unattended,
+		Now:        src.Now,
 		Blocked:    blocked(src, snap),
 		Recover:    recoveries(snap),
 		Basis:      basis(src, snap),

@@ -50,14 +50,14 @@ func directHolds(in Input, due []Container) []Hold {
 func heldContainer(in Input, c Container) (reason, next string) {
 	rollout, checks := serviceRollout(in, c.Service)
 	up := "docker compose up -d " + c.Service
-	unsupported := policy.Unsupported(checks)
+	audited, unsupported := audited(in, c.Service), policy.Unsupported(checks)
 	switch {
 	case c.Held != "":
 		return c.Held, c.Next
 	case in.Foreign.Reason != "":
 		return in.Foreign.Reason, in.Foreign.Next
-	case auditor(in, c.Service) != "":
-		return fmt.Sprintf("policy %s only audits containers (enforcement.containers)", auditor(in, c.Service)), "composure apply"
+	case audited != "":
+		return audited, "composure apply"
 	case rollout.Strategy == policy.StrategyNever:
 		return "the policy's rollout strategy is Never", up
 	case unsupported != "":
@@ -72,15 +72,18 @@ func heldContainer(in Input, c Container) (reason, next string) {
 	return "", ""
 }
 
-// auditor names a policy that only wants to know of the service's containers, while nobody has asked.
-func auditor(in Input, service string) string {
+// audited says which policy only wants to know of the service's containers, or only wants to know now, while nobody has asked.
+func audited(in Input, service string) string {
 	if !in.Unattended {
 		return ""
 	}
 	names := policiesOf(in.Findings, service)
 	for _, p := range in.Policies {
-		if slices.Contains(names, p.Metadata.Name) && p.Spec.Enforcement.Containers != policy.ModeEnforce {
-			return p.Metadata.Name
+		if !slices.Contains(names, p.Metadata.Name) {
+			continue
+		}
+		if reason := p.ContainersHeld(in.Now); reason != "" {
+			return reason
 		}
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/composure-dev/composure/policy"
 )
@@ -31,6 +32,8 @@ type Input struct {
 	Running []string
 	// Unattended says that nobody has asked: containers are replaced only where every policy on them enforces it.
 	Unattended bool
+	// Now is the instant by which maintenance windows are judged; they count only while Unattended.
+	Now time.Time
 	// Blocked, when not empty, holds the whole project: nothing is planned.
 	Blocked []Hold
 	// Recover, when not empty, are transactions that were cut off: until they are in order, nothing else is planned.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -271,6 +272,55 @@ held beat.CHANNEL (compose.yaml:3): the shell sets it | unset it
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, text(Make(tc.in))); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// The pure core of the daemon's windows: by the instant alone the same input is a swap or a hold.
+func TestMakeInAndOutOfAWindow(t *testing.T) {
+	policies, err := policy.Parse("p.yaml", []byte(`apiVersion: composure/v1alpha1
+kind: EnvironmentPolicy
+metadata: {name: sync}
+spec:
+  enforcement: {containers: Enforce, windows: [{schedule: 0 2 * * *, duration: 3h}]}
+  variables: [{name: SYNC, present: true}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const swap = "swap app (shop-app-1) <- [] +SYNC\n"
+	const hold = "held app: outside of the maintenance windows of policy sync, the next one opens at 2026-06-02T02:00:00Z | composure apply\n"
+	night := time.Date(2026, 6, 2, 2, 0, 0, 0, time.UTC)
+	cases := map[string]struct {
+		reason   string
+		now      time.Time
+		attended bool
+		other    bool // a policy on the same service that only audits
+		want     string
+	}{
+		"Before":   {"not yet", night.Add(-time.Second), false, false, hold},
+		"Hours":    {"the text stays the same", night.Add(-5 * time.Hour), false, false, hold},
+		"Opened":   {"the first instant counts", night, false, false, swap},
+		"Last":     {"so does the last second", night.Add(3*time.Hour - time.Second), false, false, swap},
+		"Attended": {"a person was asked", night.Add(-time.Hour), true, false, swap},
+		"Another":  {"the most cautious policy counts", night, false, true, "held app: policy other only audits containers (enforcement.containers) | composure apply\n"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			in := input(func(in *Input) {
+				in.Policies = slices.Clone(policies)
+				in.Findings, in.Patches = []policy.Finding{stale("app")}, nil
+				in.Unattended, in.Now = !tc.attended, tc.now
+				if tc.other {
+					f := compliant("app")
+					f.Policy = "other"
+					in.Findings = append(in.Findings, f)
+					in.Policies = append(in.Policies, policy.Policy{Metadata: policy.Metadata{Name: "other"}})
+				}
+			})
+			if diff := cmp.Diff(tc.want, text(Make(in))); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
