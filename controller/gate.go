@@ -38,6 +38,9 @@ func (e *notNow) Error() string { return e.message }
 
 // permit is the last word before a transaction begins: looking and locking take their time, and others do the same meanwhile.
 func (l *loop) permit(p reconcile.Proposal) error {
+	if message, waits := l.standby(); waits {
+		return &notNow{ReasonStandby, message, 0}
+	}
 	if reconcile.Recovers(p.Plan) {
 		return nil
 	}
@@ -49,6 +52,9 @@ func (l *loop) permit(p reconcile.Proposal) error {
 
 // gate says why a plan is not carried out now, and how long to wait; zero: until something changes.
 func (l *loop) gate(name string, p reconcile.Proposal) (reason Reason, message string, wait time.Duration) {
+	if message, waits := l.standby(); waits {
+		return ReasonStandby, message, 0
+	}
 	if left := l.settles(name, p.Snapshot); left > 0 {
 		return ReasonChanging, "somebody is changing it", left
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/composure-dev/composure/internal/composecli"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/view"
+	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile"
 )
 
@@ -45,12 +46,13 @@ type loop struct {
 	events    *api.Log
 	settled   *settled // what those who are notified know
 
-	mu      sync.Mutex
-	touched map[string]time.Time // when an event last told of a project
-	working map[string]string    // the project of each transaction under way
-	met     bool                 // it is known whether the engine answers
-	answers bool
-	beaten  time.Time // when the engine was last listened to, or tried again
+	mu       sync.Mutex
+	touched  map[string]time.Time // when an event last told of a project
+	working  map[string]string    // the project of each transaction under way
+	met      bool                 // it is known whether the engine answers
+	answers  bool
+	election Election  // nil before it is known whose engine this is
+	beaten   time.Time // when the engine was last listened to, or tried again
 	// nextResync and nextFull are when the containers are listed next, and when nothing that was read before is believed.
 	nextResync, nextFull time.Time
 }
@@ -125,7 +127,7 @@ func (l *loop) reconcile(ctx context.Context, name string) (again time.Duration,
 	status := judgeStatus(name, src, proposal)
 	if len(proposal.Plan.Steps) == 0 {
 		l.tell(status)
-		return waitAgain(status), nil
+		return waitAgain(status, policy.NextChange(proposal.Policies, src.Now)), nil
 	}
 	if reason, message, wait := l.gate(name, proposal); reason != "" {
 		return l.wait(status, &notNow{reason, message, wait}), nil
@@ -154,7 +156,7 @@ func (l *loop) source(ctx context.Context, name string) (src reconcile.Source, e
 		return src, true, err
 	}
 	src.Policies, src.Reader, src.Unattended, src.Self = l.policies.inForce(), l.view.Reader(name), true, l.self
-	src.UnderWay = l.underWay
+	src.UnderWay, src.Now = l.underWay, time.Now()
 	src.ComposeReady = composecli.Project{Options: src.Compose}.Ready
 	src.Load = func(ctx context.Context, options compose.Options) (*compose.Project, error) {
 		return l.loads.load(ctx, name, options)
@@ -171,10 +173,14 @@ func (l *loop) forget(name string) {
 	delete(l.touched, name)
 }
 
-// waitAgain is when to look again at a project that nothing can be done for now: what holds it may end without an event.
-func waitAgain(status Status) time.Duration {
-	if status.Reason == ReasonLocked {
+// waitAgain is when to look again at a project that nothing can be done for now: what holds it may end without an event, a maintenance
+// window that opens for one.
+func waitAgain(status Status, window time.Time) time.Duration {
+	switch {
+	case status.Reason == ReasonLocked:
 		return lockedPause
+	case !status.Ready && !window.IsZero():
+		return max(time.Until(window), time.Millisecond)
 	}
 	return 0
 }

@@ -78,8 +78,9 @@ func recreated(p plan.Plan, outcomes []plan.Outcome) int {
 
 // wait notes why a project is not mended now.
 func (l *loop) wait(status Status, why *notNow) time.Duration {
-	status.Reason, status.Message, status.Reconciling = why.reason, why.message, why.wait > 0
-	status.Stalled = why.wait == 0 && why.reason != ReasonSuspended
+	status.Reason, status.Message = why.reason, why.message
+	status.Reconciling = why.wait > 0 || why.reason == ReasonStandby // the leader does it
+	status.Stalled = !status.Reconciling && why.reason != ReasonSuspended
 	l.tell(status)
 	return why.wait
 }

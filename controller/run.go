@@ -42,6 +42,9 @@ type RunOptions struct {
 	Budget int
 	// MaxServices is how many services may be recreated within an hour, over all projects. Default: 20.
 	MaxServices int
+	// Elect makes this one of several operators, of which one leads: it gives the part in the election for the engine with the id, and is
+	// called once. Nil: it is alone.
+	Elect func(engine string) Election
 	// Open is called once, in the place of Config.Open. It need not answer yet.
 	Open func(context.Context) (LiveEngine, error)
 	// Listener is where status and health are served; nil: nowhere. Run closes it.
@@ -229,6 +232,9 @@ func (l *loop) forever(ctx context.Context) error {
 		workers.Go(func() { l.work(ctx) })
 	}
 	sources.Go(func() { l.follow(ctx) })
+	leads, resign := context.WithCancel(context.WithoutCancel(ctx)) // what is under way when ctx ends is still the leader's
+	defer resign()
+	sources.Go(func() { l.lead(leads) })
 	if l.options.Started != nil {
 		l.beat()
 		l.options.Started(l.alive)
@@ -240,6 +246,7 @@ func (l *loop) forever(ctx context.Context) error {
 	l.untilDone(ctx)
 	l.queue.ShutDown()
 	workers.Wait()
+	resign()
 	sources.Wait()
 	l.log.Info("composure ends")
 	return errors.Join(watchErr, serveErr)
@@ -290,6 +297,6 @@ func (l *loop) logPolicies() {
 		}
 		p := known.policy
 		l.log.Info("policy in force", "policy", p.Metadata.Name, "file", known.file, "digest", p.Digest, "files", p.Spec.Enforcement.Files,
-			"containers", p.Spec.Enforcement.Containers, "variables", required(*p))
+			"containers", p.Spec.Enforcement.Containers, "windows", len(p.Spec.Enforcement.Windows), "variables", required(*p))
 	}
 }

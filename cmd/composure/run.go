@@ -37,7 +37,9 @@ type runFlags struct {
 	resync   time.Duration
 	budget   int
 	services int
+	foreign  []string
 	listen   listenFlags
+	outward  outwardFlags
 	logs     string
 	home     string
 }
@@ -61,7 +63,9 @@ func newRun(in invocation) *cobra.Command {
 	set.DurationVar(&f.resync, "resync", time.Minute, "how often the containers are listed, whatever the events told")
 	set.IntVar(&f.budget, "budget", 6, "how many transactions a project may have within an hour")
 	set.IntVar(&f.services, "max-services", 20, "how many services may be recreated within an hour, over all projects")
+	set.StringArrayVar(&f.foreign, "foreign", nil, "mend what this other tool manages, or this project although one does, repeatable")
 	f.listen.register(set)
+	f.outward.register(set, in)
 	set.StringVar(&f.home, "home", "", "what $HOME is in compose files: that of who runs docker compose (default: $HOME)")
 	set.StringVar(&f.logs, "log-format", formatText, "how the log on stderr is written: text, json")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
@@ -85,22 +89,28 @@ func (f *runFlags) validate(cmd *cobra.Command) error {
 	case f.logs != formatText && f.logs != formatJSON:
 		return usage(cmd, fmt.Errorf("--log-format %q: must be one of text, json", f.logs), "")
 	}
+	if err := f.outward.validate(cmd, f.once); err != nil {
+		return err
+	}
 	if f.all = len(f.project.Files) == 0 && f.project.Name == ""; f.all && len(f.policies) == 0 {
 		return usage(cmd, errors.New("run looks after every running project, and has no policies for them"), "")
 	}
 	return nil
 }
 
-func (f *runFlags) run(ctx context.Context, in invocation) error {
+func (f *runFlags) run(ctx context.Context, in invocation) (err error) {
 	if err := f.needsRecords(in); err != nil {
 		return err
 	}
 	config := f.config(in)
 	config.Log = f.logger(in)
+	config.Foreign, config.Endpoints = f.foreign, controller.NewEndpoints(in.getenv("DOCKER_HOST"), f.outward.redis)
 	if f.home != "" {
 		config.Project.Environ = append(slices.Clone(config.Project.Environ), "HOME="+f.home)
 	}
-	options := controller.RunOptions{Open: in.openLive, Once: f.once, Workers: f.workers, Resync: f.resync, Budget: f.budget, MaxServices: f.services}
+	options := controller.RunOptions{
+		Open: in.openLive, Once: f.once, Workers: f.workers, Resync: f.resync, Budget: f.budget, MaxServices: f.services,
+	}
 	if !f.once {
 		if err := f.listen.open(ctx, &options); err != nil {
 			return err
@@ -115,6 +125,11 @@ func (f *runFlags) run(ctx context.Context, in invocation) error {
 			go systemd.Watchdog(ctx, alive)
 		}
 		options.Summary = systemd.Status
+	}
+	end, err := f.outward.open(ctx, config.Log, options.Metrics, &options)
+	defer end()
+	if err != nil {
+		return err
 	}
 	statuses, err := controller.Run(ctx, config, options)
 	if !f.once {

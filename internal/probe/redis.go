@@ -5,22 +5,15 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// silence stops go-redis from logging addresses and errors of its own to stderr. Its logger is global.
-var silence = sync.OnceFunc(func() { redis.SetLogger(noLog{}) }) //nolint:gochecknoglobals // go-redis keeps its logger for the process
-
-type noLog struct{}
-
-func (noLog) Printf(context.Context, string, ...any) {}
-
 func askRedis(ctx context.Context, job RedisJob) Result {
-	silence()
+	logging.Disable() // for the whole process: it writes addresses and errors to stderr by itself
 	options, problem := redisOptions(job.URL)
 	if problem != "" {
 		return failed(Result{}, ClassURL, problem)
