@@ -127,7 +127,8 @@ func (d *drafter) listOverride(contents map[string][]byte) error {
 	return nil
 }
 
-// holdAudited holds the fixes of policies that only want to know, or only want to know now, while nobody has asked for them.
+// holdAudited holds the fixes of variables of which a policy only wants to know, or only wants to know now, while nobody has asked for
+// them: of several policies on one variable the most cautious one counts.
 func (d *drafter) holdAudited() {
 	if !d.src.Unattended {
 		return
@@ -140,11 +141,18 @@ func (d *drafter) holdAudited() {
 	for _, p := range d.src.Policies {
 		held[p.Metadata.Name] = p.FilesHeld(d.src.Now)
 	}
+	cautious := map[variable]string{}
+	for _, f := range d.findings {
+		if v := (variable{f.Service, f.Variable}); cautious[v] == "" {
+			cautious[v] = held[f.Policy]
+		}
+	}
 	for i, f := range d.findings {
-		if f.Fix == nil || held[f.Policy] == "" {
+		reason := cautious[variable{f.Service, f.Variable}]
+		if f.Fix == nil || reason == "" {
 			continue
 		}
-		d.findings[i].Fix, d.findings[i].Held, d.findings[i].Hint = nil, held[f.Policy], "composure apply"
+		d.findings[i].Fix, d.findings[i].Held, d.findings[i].Hint = nil, reason, "composure apply"
 	}
 }
 
