@@ -151,7 +151,8 @@ func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
 		if is && failed.UndoErr != nil {
 			t.swapped = append(t.swapped, swapped) // the rollback tries once more, and tells
 		}
-		return &stepError{object: step.Object, err: withLogs(err), crashed: is && failed.Stage == "wait"}
+		// One that somebody has removed meanwhile did not fail by itself.
+		return &stepError{object: step.Object, err: withLogs(err), crashed: is && failed.Stage == "wait" && !errors.Is(failed.Err, engine.ErrNotFound)}
 	}
 	t.swapped, t.ids[old.ID] = append(t.swapped, swapped), swapped.NewID
 	t.verify.targets[step.Swap.Service] = swapped.NewID
