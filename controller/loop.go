@@ -168,6 +168,7 @@ func (l *loop) forget(name string) {
 	l.loads.forget(name)
 	l.statuses.forget(name)
 	l.settled.forget(name)
+	l.stuck.note(name, true)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.touched, name)
