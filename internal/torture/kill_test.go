@@ -56,8 +56,8 @@ type killed struct {
 // swaps is how many containers an apply of this project replaces.
 const swaps = 2
 
-// newKilled starts the project.
-func newKilled(t *testing.T, p *project) *killed {
+// newKillable starts the project.
+func newKillable(t *testing.T, p *project) *killed {
 	t.Helper()
 	k := &killed{project: p, original: map[string]string{}}
 	for _, name := range []string{"compose.yaml", "compose.override.yaml"} {
@@ -67,6 +67,13 @@ func newKilled(t *testing.T, p *project) *killed {
 	if got := k.run("docker", "exec", k.ids()["web-1"], "/target", "write", "/data/named/file", "kept"); got.code != 0 {
 		t.Fatalf("write into the volume: %s", got)
 	}
+	return k
+}
+
+// newKilled starts the project and applies to it once.
+func newKilled(t *testing.T, p *project) *killed {
+	t.Helper()
+	k := newKillable(t, p)
 	// One that nobody disturbs shows how long each phase takes.
 	value := k.demand()
 	got := k.follow(func(*watch, *exec.Cmd, <-chan struct{}) {})

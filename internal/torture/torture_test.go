@@ -1,8 +1,9 @@
 // Package torture plays composure against a real Docker Engine and a real docker compose, and looks at it from outside only: what
 // it prints, how it exits, what the engine says and what the programs inside the containers answer.
 //
-// The tests play a sample by default, and everything with COMPOSURE_TORTURE=full, as make torture does. COMPOSURE_KILLS and
-// COMPOSURE_OUTAGE_PAIRS say how often an apply is killed and how often an outage is measured.
+// The tests play a sample by default, and everything with COMPOSURE_TORTURE=full, as make torture does. COMPOSURE_KILLS,
+// COMPOSURE_DAEMON_KILLS, COMPOSURE_ENGINE_RESTARTS and COMPOSURE_OUTAGE_PAIRS say how often an apply and a daemon are killed, an engine
+// is restarted under a daemon, and an outage is measured.
 package torture
 
 import (
