@@ -59,7 +59,8 @@ func (s *Snapshot) observeCuts(src Source, own []engine.Container) {
 		_, seen := found[record.Transaction]
 		if seen || open(record) && !s.underWay(src, record) && s.concerns(record) {
 			c := at(record.Transaction)
-			c.record, c.finish, c.overtaken = &record, record.Phase == state.PhaseCommitting, overtaken(record, records)
+			c.record, c.finish = &record, record.Phase == state.PhaseCommitting
+			c.overtaken = cmp.Or(overtaken(record, records), overtakenOn(own, record))
 		}
 	}
 	if src.Transaction != "" {
@@ -140,6 +141,22 @@ func overtaken(record state.Record, records []state.Record) string {
 	for _, later := range slices.Backward(records) {
 		if later.Committed() && later.Began.After(record.Began) && overlap(record, later) {
 			return later.Transaction
+		}
+	}
+	return ""
+}
+
+// overtakenOn is a transaction that has replaced a container of an unfinished one since, as the engine shows: its record may be kept in
+// another state folder.
+func overtakenOn(own []engine.Container, record state.Record) string {
+	if !unfinished(record) {
+		return ""
+	}
+	for _, c := range own {
+		later := c.Label(engine.LabelTransaction)
+		another := slices.ContainsFunc(record.Containers, func(was state.Container) bool { return was.Name == c.CleanName() && was.ID != c.ID })
+		if another && later != record.Transaction && engine.Committed(own, later) {
+			return later
 		}
 	}
 	return ""

@@ -291,3 +291,37 @@ func TestApplyTidiesTheRecordsUnderTheLock(t *testing.T) {
 		}
 	})
 }
+
+// Two operators of one engine may keep their records apart. What one has put in order and done anew is not undone by the other one, which
+// finds its record open when it comes back.
+func TestTransactionOvertakenByOneWithRecordsElsewhere(t *testing.T) {
+	for call := 2; call < 11; call++ { // from then on it is finished, by whoever comes
+		t.Run(strconv.Itoa(call), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, syncPolicy)
+				w.die(call, true)
+				_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+				w.reborn()
+				mine := w.source.Journal
+				w.source.Journal = state.Store{Dir: t.TempDir()}
+				for Recovers(w.propose().Plan) {
+					w.apply()
+				}
+				if applied := w.apply(); applied.Result != ResultCommitted {
+					t.Fatalf("result = %q: %s", applied.Result, w.told(applied))
+				}
+				done, file := w.containers(), w.file()
+				w.source.Journal = mine
+				w.executor.NewID = func() string { return "t10" }
+				w.settled("transaction t9 has changed the same since; nothing of it is undone")
+				if w.file() != file {
+					t.Errorf("the file was put back:\n%s", w.file())
+				}
+				w.wantContainers(done, "they are as the policy says")
+				if got := w.recorded().Outcome; got != state.OutcomeOvertaken {
+					t.Errorf("outcome = %q", got)
+				}
+			})
+		})
+	}
+}
