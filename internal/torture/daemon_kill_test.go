@@ -190,26 +190,12 @@ func (l *lane) disturb(kind drift) (w *watch, ended <-chan struct{}) {
 		l.drift(kind)
 	}
 	// What docker compose does is not to be taken for what the daemon does; it waits for longer than it takes to listen.
-	heard, stop := newListener(l.t, l.made.engine)
+	over := make(chan struct{})
 	w = newWatch(l.name)
+	l.feed(w, over)
 	if kind == driftPolicy {
 		l.drift(kind)
 	}
-	over := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case e, more := <-heard:
-				if !more {
-					return
-				}
-				w.event(e)
-			case <-over:
-				stop()
-				return
-			}
-		}
-	}()
 	go func() {
 		defer close(over)
 		mended := false

@@ -150,8 +150,6 @@ type applied struct {
 // follow runs an apply that makes two swaps, and does what is wanted once it has come to a phase. The apply's end is waited for.
 func (p *project) follow(do func(w *watch, apply *exec.Cmd, ended <-chan struct{})) applied {
 	p.t.Helper()
-	listening, stop := newListener(p.t, p.made.engine)
-	defer stop()
 	cmd := p.applying("-v")
 	var stdout strings.Builder
 	cmd.Stdout = &stdout
@@ -159,28 +157,15 @@ func (p *project) follow(do func(w *watch, apply *exec.Cmd, ended <-chan struct{
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	w := newWatch(p.name)
+	w, ended, told := newWatch(p.name), make(chan struct{}), make(chan string, 1)
+	p.feed(w, ended)
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has long ended, unless the test gave up
-	ended, told := make(chan struct{}), make(chan string, 1)
 	go func() {
 		told <- w.lines(stderr)
 		close(ended)
-	}()
-	go func() {
-		for {
-			select {
-			case e, more := <-listening:
-				if !more {
-					return
-				}
-				w.event(e)
-			case <-ended:
-				return
-			}
-		}
 	}()
 	do(w, cmd, ended)
 	got := applied{result: result{stderr: <-told}}
@@ -190,6 +175,26 @@ func (p *project) follow(do func(w *watch, apply *exec.Cmd, ended <-chan struct{
 	defer w.mu.Unlock()
 	got.lengths = maps.Clone(w.lengths)
 	return got
+}
+
+// feed gives the watch the engine's events from now on, until over is closed.
+func (p *project) feed(w *watch, over <-chan struct{}) {
+	p.t.Helper()
+	heard, stop := newListener(p.t, p.made.engine)
+	go func() {
+		defer stop()
+		for {
+			select {
+			case e, more := <-heard:
+				if !more {
+					return
+				}
+				w.event(e)
+			case <-over:
+				return
+			}
+		}
+	}()
 }
 
 // newListener hears the engine's events of containers from now on.
