@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Plays everything in internal/torture on a real Docker Engine: torture.sh [GO TEST ARGUMENTS], such as -run TestKill. It takes
-# about 25 minutes. COMPOSURE_KILLS, COMPOSURE_DAEMON_KILLS, COMPOSURE_ENGINE_RESTARTS and COMPOSURE_OUTAGE_PAIRS change how often an apply
-# and a daemon are killed, an engine is restarted under a daemon, and an outage is measured.
+# about 25 minutes. How often each thing is done is changed by the variables that the package names: COMPOSURE_KILLS, COMPOSURE_DAEMON_KILLS and
+# so on.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -2,8 +2,9 @@
 // it prints, how it exits, what the engine says and what the programs inside the containers answer.
 //
 // The tests play a sample by default, and everything with COMPOSURE_TORTURE=full, as make torture does. COMPOSURE_KILLS,
-// COMPOSURE_DAEMON_KILLS, COMPOSURE_ENGINE_RESTARTS and COMPOSURE_OUTAGE_PAIRS say how often an apply and a daemon are killed, an engine
-// is restarted under a daemon, and an outage is measured.
+// COMPOSURE_DAEMON_KILLS, COMPOSURE_ENGINE_RESTARTS, COMPOSURE_DAEMON_DRIFTS, COMPOSURE_REDIS_RESTARTS and COMPOSURE_OUTAGE_PAIRS say how
+// often an apply and a daemon are killed, an engine is restarted under a daemon, two daemons have something to mend, their Redis goes away,
+// and an outage is measured.
 package torture
 
 import (
@@ -102,6 +103,13 @@ func importImage(program, name string, flags ...string) error {
 }
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(redisAddress); address != "" {
+		if err := serveRedis(address, os.Getenv(redisFile)); err != nil {
+			fmt.Fprintln(os.Stderr, "redis:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if made, err := build(); err == nil {
 		sweep(func(pid int) bool { return pid == os.Getpid() })
