@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 
 // Reader answers one project's questions from what is remembered. What is asked for the first time, or changes without an event,
 // such as a log, is asked of the engine.
+//
+// Its lists have what may concern the project: its own containers, those of no project, and of the others those that share something
+// with any container or are called like an id. So an answer costs the same however many projects the engine has.
 func (v *View) Reader(project string) engine.Reader { return reader{v, project} }
 
 type reader struct {
@@ -49,13 +53,21 @@ func (r reader) List(ctx context.Context, labels ...string) ([]engine.Container,
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []engine.Container
-	for _, c := range r.containers {
-		if engine.HasLabels(c.Config.Labels, labels) {
+	for id := range r.concerning() {
+		if c := r.containers.all[id]; engine.HasLabels(c.Config.Labels, labels) {
 			list = append(list, c.Container)
 		}
 	}
 	slices.SortFunc(list, func(a, b engine.Container) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil
+}
+
+// concerning are ids. It is called with the lock held.
+func (r reader) concerning() map[string]bool {
+	ids := maps.Clone(r.crossing)
+	maps.Copy(ids, r.containers.by[r.name])
+	maps.Copy(ids, r.containers.by[""])
+	return ids
 }
 
 // Image implements engine.Reader.
@@ -134,9 +146,9 @@ func (p project) List(ctx context.Context, labels ...string) ([]engine.Container
 func (p project) doubtOwn() (begun uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for id, c := range p.containers {
-		if c.Label(engine.LabelRole) != "" {
-			p.stale[id] = mark{at: p.tick()}
+	for id := range p.containers.by[""] {
+		if p.containers.all[id].Label(engine.LabelRole) != "" {
+			p.stale.set(id, mark{at: p.tick()})
 		}
 	}
 	return p.tick()
@@ -146,15 +158,15 @@ func (p project) doubtOwn() (begun uint64) {
 func (p project) replace(begun uint64, own []engine.Container) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for id, c := range p.containers {
-		if c.Label(engine.LabelProject) == p.name && c.at < begun && p.stale[id].at < begun {
-			delete(p.containers, id)
+	for id := range maps.Clone(p.containers.by[p.name]) {
+		if p.containers.all[id].at < begun && p.stale.all[id].at < begun {
+			p.forget(id)
 		}
 	}
 	for _, c := range own {
-		p.containers[c.ID] = remembered{slim(c), p.tick()}
-		if p.stale[c.ID].at < begun {
-			delete(p.stale, c.ID)
+		p.remember(c)
+		if p.stale.all[c.ID].at < begun {
+			p.stale.remove(c.ID)
 		}
 	}
 }

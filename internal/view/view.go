@@ -9,6 +9,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/moby/moby/api/types/events"
@@ -32,8 +33,9 @@ type View struct {
 
 	mu         sync.Mutex
 	info       engine.Info // empty when it is to be asked for
-	containers map[string]remembered
-	stale      map[string]mark         // what is to be inspected again, by container id
+	containers *index[*remembered]
+	stale      *index[mark]            // what is to be inspected again
+	crossing   map[string]bool         // the ids of the containers that may concern any project
 	images     map[string]engine.Image // by the reference that was asked for; an empty ID for one that is not there
 	complete   bool
 	// now counts what happens: what was read before something else was noted must not take its place.
@@ -41,11 +43,13 @@ type View struct {
 	imagesFrom uint64 // when the images were last forgotten
 }
 
-// remembered is a container without its raw answer, and when it was read.
+// remembered is a container without its raw answer, and when it was read. It does not change.
 type remembered struct {
 	engine.Container
 	at uint64
 }
+
+func (r *remembered) of() string { return r.Label(engine.LabelProject) }
 
 // mark says that a container may have changed since, and whose it is if that is known.
 type mark struct {
@@ -53,9 +57,13 @@ type mark struct {
 	project string
 }
 
+func (m mark) of() string { return m.project }
+
 // New returns a view that knows nothing yet: it is to be synced first.
 func New(e Engine) *View {
-	return &View{engine: e, containers: map[string]remembered{}, stale: map[string]mark{}, images: map[string]engine.Image{}}
+	return &View{
+		engine: e, containers: newIndex[*remembered](), stale: newIndex[mark](), crossing: map[string]bool{}, images: map[string]engine.Image{},
+	}
 }
 
 // tick is called with the lock held.
@@ -77,8 +85,8 @@ func (v *View) Forget() {
 func (v *View) Doubt() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for id, known := range v.containers {
-		v.stale[id] = mark{v.tick(), known.Label(engine.LabelProject)}
+	for id, known := range v.containers.all {
+		v.stale.set(id, mark{v.tick(), known.of()})
 	}
 	v.info = engine.Info{}
 	v.forgetImages()
@@ -94,7 +102,7 @@ func (v *View) forgetImages() {
 func (v *View) Sync(ctx context.Context) (changed []string, err error) {
 	v.mu.Lock()
 	info, begun := v.info, v.tick()
-	before, stale := maps.Clone(v.containers), maps.Clone(v.stale)
+	before, stale := maps.Clone(v.containers.all), maps.Clone(v.stale.all)
 	v.mu.Unlock()
 	if info.APIVersion == "" {
 		if info, err = v.engine.Info(ctx); err != nil {
@@ -133,23 +141,45 @@ func (v *View) install(begun uint64, listed map[string]bool, read map[string]eng
 	projects := map[string]bool{}
 	for id, c := range read {
 		projects[c.Label(engine.LabelProject)] = true
-		if v.containers[id].at < begun {
-			v.containers[id] = remembered{slim(c), v.tick()}
+		if known, is := v.containers.all[id]; !is || known.at < begun {
+			v.remember(c)
 		}
-		if v.stale[id] == stale[id] {
-			delete(v.stale, id)
+		if v.stale.all[id] == stale[id] {
+			v.stale.remove(id)
 		}
 	}
-	for id, known := range v.containers {
-		if listed[id] || known.at >= begun || v.stale[id].at >= begun {
+	for id, known := range v.containers.all {
+		if listed[id] || known.at >= begun || v.stale.all[id].at >= begun {
 			continue
 		}
-		projects[known.Label(engine.LabelProject)] = true
-		delete(v.containers, id)
-		delete(v.stale, id)
+		projects[known.of()] = true
+		v.forget(id)
+		v.stale.remove(id)
 	}
 	delete(projects, "")
 	return slices.Sorted(maps.Keys(projects))
+}
+
+// remember and forget are called with the lock held.
+func (v *View) remember(c engine.Container) {
+	v.containers.set(c.ID, &remembered{slim(c), v.tick()})
+	delete(v.crossing, c.ID)
+	if crosses(c) {
+		v.crossing[c.ID] = true
+	}
+}
+
+// crosses reports whether a container may concern other projects than its own: it shares something with another container, which may
+// be of any project, or its name could be taken for the beginning of another one's id.
+func crosses(c engine.Container) bool {
+	host := c.HostConfig
+	return strings.Trim(c.CleanName(), "0123456789abcdef") == "" ||
+		host != nil && (host.NetworkMode.IsContainer() || host.PidMode.IsContainer() || host.IpcMode.IsContainer() || len(host.VolumesFrom) > 0 || len(host.Links) > 0)
+}
+
+func (v *View) forget(id string) {
+	v.containers.remove(id)
+	delete(v.crossing, id)
 }
 
 // slim leaves out what finding drift does not need: a container's raw answer is the larger half of it.
@@ -168,10 +198,10 @@ func (v *View) Note(event engine.Event) (project string, all bool) {
 		return "", true
 	}
 	project = event.Project
-	if known, is := v.containers[event.ID]; is && project == "" {
-		project = known.Label(engine.LabelProject)
+	if known, is := v.containers.all[event.ID]; is && project == "" {
+		project = known.of()
 	}
-	v.stale[event.ID] = mark{v.tick(), project}
+	v.stale.set(event.ID, mark{v.tick(), project})
 	return project, false
 }
 
@@ -184,14 +214,14 @@ func (v *View) catchUp(ctx context.Context, project string) error {
 			return err
 		}
 		v.mu.Lock()
-		switch known, is := v.containers[id]; {
+		switch known, is := v.containers.all[id]; {
 		case err != nil:
-			delete(v.containers, id)
+			v.forget(id)
 		case !is || known.at < was.at:
-			v.containers[id] = remembered{slim(c), v.tick()}
+			v.remember(c)
 		}
-		if v.stale[id] == was {
-			delete(v.stale, id)
+		if v.stale.all[id] == was {
+			v.stale.remove(id)
 		}
 		v.mu.Unlock()
 	}
@@ -201,8 +231,12 @@ func (v *View) catchUp(ctx context.Context, project string) error {
 func (v *View) toldOf(project string) map[string]mark {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	told := maps.Clone(v.stale)
-	maps.DeleteFunc(told, func(_ string, m mark) bool { return m.project != "" && m.project != project })
+	told := map[string]mark{}
+	for _, owner := range []string{project, ""} {
+		for id := range v.stale.by[owner] {
+			told[id] = v.stale.all[id]
+		}
+	}
 	return told
 }
 
@@ -210,10 +244,6 @@ func (v *View) toldOf(project string) map[string]mark {
 func (v *View) Projects() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	projects := map[string]bool{}
-	for _, c := range v.containers {
-		projects[c.Label(engine.LabelProject)] = true
-	}
-	delete(projects, "")
-	return slices.Sorted(maps.Keys(projects))
+	projects := slices.Sorted(maps.Keys(v.containers.by))
+	return slices.DeleteFunc(projects, func(name string) bool { return name == "" })
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 
 	"github.com/composure-dev/composure/internal/engine"
@@ -121,7 +122,7 @@ func TestSyncAsksAboutWhatHasChanged(t *testing.T) {
 	if got := sync(t, v); !slices.Equal(got, []string{"two"}) {
 		t.Errorf("one is gone: %q", got)
 	}
-	if got := ids(t, v.Reader("one")); len(got) != 3 {
+	if got := ids(t, v.Reader("two")); len(got) != 1 {
 		t.Errorf("left are %q", got)
 	}
 }
@@ -133,7 +134,7 @@ func TestReaderAnswersFromMemory(t *testing.T) {
 	}
 	sync(t, v)
 	e.want(t, "the first time", 1, 4)
-	want := ids(t, e.Engine)
+	want := ids(t, e.Engine, engine.LabelProject+"=one")
 	if got := ids(t, v.Reader("one")); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -154,6 +155,61 @@ func TestReaderAnswersFromMemory(t *testing.T) {
 	}
 	if _, err := v.Reader("one").Image(t.Context(), "app:1"); err != nil || e.images.Load() != 1 {
 		t.Errorf("%v, asked %d times after a tag", err, e.images.Load())
+	}
+}
+
+// A project's lists do not grow with the engine, and yet nothing is missing that another project's container could mean for it.
+func TestReaderListsWhatConcernsItsProject(t *testing.T) {
+	e, v := open(t)
+	app, err := e.Engine.Inspect(t.Context(), "/one-app-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shares := func(change func(*container.HostConfig)) func(*engine.Spec) {
+		return func(spec *engine.Spec) { spec.Network = nil; change(spec.Host) }
+	}
+	tests := map[string]struct {
+		reason   string
+		name     string
+		labels   map[string]string
+		edit     func(*engine.Spec)
+		concerns bool
+	}{
+		"Other": {"it is another project's own", "two-plain", map[string]string{engine.LabelProject: "two"}, nil, false},
+		"Network": {"it lives in the network of a container of this project", "two-network", map[string]string{engine.LabelProject: "two"},
+			shares(func(host *container.HostConfig) { host.NetworkMode = container.NetworkMode("container:" + app.ID) }), true},
+		"PID": {"or with its processes", "two-pid", map[string]string{engine.LabelProject: "two"},
+			shares(func(host *container.HostConfig) { host.PidMode = container.PidMode("container:" + app.ID) }), true},
+		"IPC": {"or with its memory", "two-ipc", map[string]string{engine.LabelProject: "two"},
+			shares(func(host *container.HostConfig) { host.IpcMode = container.IpcMode("container:" + app.ID) }), true},
+		"Volumes": {"or with its volumes", "two-volumes", map[string]string{engine.LabelProject: "two"},
+			shares(func(host *container.HostConfig) { host.VolumesFrom = []string{app.ID} }), true},
+		"Link": {"or is linked to it", "two-link", map[string]string{engine.LabelProject: "two"},
+			shares(func(host *container.HostConfig) { host.Links = []string{app.ID + ":app"} }), true},
+		"Name": {"what refers to db means it, and not one whose id begins so", "db", map[string]string{engine.LabelProject: "two"}, nil, true},
+		"Lock": {"it belongs to no project", "composure-lock-one", map[string]string{engine.LabelRole: engine.RoleLock}, nil, true},
+	}
+	for _, tc := range tests {
+		spec := engine.Spec{Name: tc.name, Config: &container.Config{Image: "app:1", Labels: tc.labels}, Host: &container.HostConfig{}}
+		if tc.edit != nil {
+			tc.edit(&spec)
+		}
+		if _, err := e.Engine.Create(t.Context(), spec); err != nil {
+			t.Fatalf("%s: %v", tc.name, err)
+		}
+	}
+	sync(t, v)
+	list, err := v.Reader("one").List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range tests {
+		if got := slices.ContainsFunc(list, func(c engine.Container) bool { return c.CleanName() == tc.name }); got != tc.concerns {
+			t.Errorf("%s: listed = %t: %s", name, got, tc.reason)
+		}
+	}
+	if own := ids(t, v.Reader("one"), engine.LabelProject+"=one"); len(own) != 2 {
+		t.Errorf("its own: %q", own)
 	}
 }
 
@@ -186,7 +242,7 @@ func TestEventMakesItAskAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.Note(engine.Event{Type: events.ContainerEventType, Action: events.ActionDestroy, ID: id, Project: "one"})
-	if got := ids(t, v.Reader("one")); len(got) != 3 {
+	if got := ids(t, v.Reader("one")); len(got) != 1 {
 		t.Errorf("left are %q", got)
 	}
 }
@@ -227,7 +283,7 @@ func TestEventsAreLeftToTheirProject(t *testing.T) {
 	}
 	e.want(t, "the first time", 1, 4)
 	v.Note(engine.Event{Type: events.ContainerEventType, Action: events.ActionStart, ID: added.ID, Project: "two"})
-	if got := ids(t, v.Reader("one")); len(got) != 4 {
+	if got := ids(t, v.Reader("one")); len(got) != 2 {
 		t.Errorf("one sees %q", got)
 	}
 	e.want(t, "an event of another project", 0, 0)
@@ -297,7 +353,7 @@ func TestProjectIsReadAnew(t *testing.T) {
 	if _, err := e.AddService(t.Context(), enginetest.Service{Project: "one", Name: "new", Image: "app:1"}); err != nil {
 		t.Fatal(err)
 	}
-	want := ids(t, e.Engine)
+	want := ids(t, e.Engine, engine.LabelProject+"=one")
 	if got := ids(t, v.Project("one")); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
