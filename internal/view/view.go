@@ -34,7 +34,8 @@ type View struct {
 	mu         sync.Mutex
 	info       engine.Info // empty when it is to be asked for
 	containers *index[*remembered]
-	stale      *index[mark]            // what is to be inspected again
+	stale      *index[mark] // what is to be inspected again
+	shared     shared
 	crossing   map[string]bool         // the ids of the containers that may concern any project
 	images     map[string]engine.Image // by the reference that was asked for; an empty ID for one that is not there
 	complete   bool
@@ -62,7 +63,7 @@ func (m mark) of() string { return m.project }
 // New returns a view that knows nothing yet: it is to be synced first.
 func New(e Engine) *View {
 	return &View{
-		engine: e, containers: newIndex[*remembered](), stale: newIndex[mark](), crossing: map[string]bool{}, images: map[string]engine.Image{},
+		engine: e, containers: newIndex[*remembered](), stale: newIndex[mark](), shared: newShared(), crossing: map[string]bool{}, images: map[string]engine.Image{},
 	}
 }
 
@@ -88,7 +89,7 @@ func (v *View) Doubt() {
 	for id, known := range v.containers.all {
 		v.stale.set(id, mark{v.tick(), known.of()})
 	}
-	v.info = engine.Info{}
+	v.info, v.shared = engine.Info{}, newShared() // what nobody says any more is let go
 	v.forgetImages()
 }
 
@@ -98,7 +99,8 @@ func (v *View) forgetImages() {
 }
 
 // Sync lists the engine's containers with one call, inspects those that are new, look otherwise than remembered, or were told of, and
-// names the projects that they belong to, or belonged to. An error leaves the view as it was: incomplete if it was that.
+// names the projects that they belong to, or belonged to. After an error the view is as incomplete as it was, and nothing that it had is
+// missing: containers that were read before the error are as they were read.
 func (v *View) Sync(ctx context.Context) (changed []string, err error) {
 	v.mu.Lock()
 	info, begun := v.info, v.tick()
@@ -113,10 +115,11 @@ func (v *View) Sync(ctx context.Context) (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	listed, read := map[string]bool{}, map[string]engine.Container{}
+	listed, projects := make(map[string]bool, len(summaries)), map[string]bool{}
 	for _, summary := range summaries {
 		known, is := before[summary.ID]
-		if _, told := stale[summary.ID]; is && !told && known.Summary().Equal(summary) {
+		was, told := stale[summary.ID]
+		if is && !told && known.Summary().Equal(summary) {
 			listed[summary.ID] = true
 			continue
 		}
@@ -127,27 +130,33 @@ func (v *View) Sync(ctx context.Context) (changed []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		listed[c.ID], read[c.ID] = true, c
+		listed[c.ID], projects[c.Label(engine.LabelProject)] = true, true
+		v.learn(c, begun, was)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.info, v.complete = info, true
-	return v.install(begun, listed, read, stale), nil
+	v.drop(begun, listed, projects)
+	delete(projects, "")
+	return slices.Sorted(maps.Keys(projects)), nil
 }
 
-// install takes over what a Sync has read that begun at that moment, but for what was read, or told of, since. It is called with
-// the lock held.
-func (v *View) install(begun uint64, listed map[string]bool, read map[string]engine.Container, stale map[string]mark) (changed []string) {
-	projects := map[string]bool{}
-	for id, c := range read {
-		projects[c.Label(engine.LabelProject)] = true
-		if known, is := v.containers.all[id]; !is || known.at < begun {
-			v.remember(c)
-		}
-		if v.stale.all[id] == stale[id] {
-			v.stale.remove(id)
-		}
+// learn takes over a container that was read since an instant, unless it was read by somebody else since, too. What was told of it
+// before is then done with.
+func (v *View) learn(c engine.Container, since uint64, was mark) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if known, is := v.containers.all[c.ID]; !is || known.at < since {
+		v.remember(c)
 	}
+	if v.stale.all[c.ID] == was {
+		v.stale.remove(c.ID)
+	}
+}
+
+// drop forgets what a Sync that begun at that moment has not listed, but for what was read, or told of, since, and notes whose that was.
+// It is called with the lock held.
+func (v *View) drop(begun uint64, listed, projects map[string]bool) {
 	for id, known := range v.containers.all {
 		if listed[id] || known.at >= begun || v.stale.all[id].at >= begun {
 			continue
@@ -156,13 +165,11 @@ func (v *View) install(begun uint64, listed map[string]bool, read map[string]eng
 		v.forget(id)
 		v.stale.remove(id)
 	}
-	delete(projects, "")
-	return slices.Sorted(maps.Keys(projects))
 }
 
 // remember and forget are called with the lock held.
 func (v *View) remember(c engine.Container) {
-	v.containers.set(c.ID, &remembered{slim(c), v.tick()})
+	v.containers.set(c.ID, &remembered{v.shared.slim(c), v.tick()})
 	delete(v.crossing, c.ID)
 	if crosses(c) {
 		v.crossing[c.ID] = true
@@ -180,12 +187,6 @@ func crosses(c engine.Container) bool {
 func (v *View) forget(id string) {
 	v.containers.remove(id)
 	delete(v.crossing, id)
-}
-
-// slim leaves out what finding drift does not need: a container's raw answer is the larger half of it.
-func slim(c engine.Container) engine.Container {
-	c.Raw = nil
-	return c
 }
 
 // Note takes an event for what it is: a reason to ask again. It names the project to look at, or nothing; all says that every
@@ -213,13 +214,12 @@ func (v *View) catchUp(ctx context.Context, project string) error {
 		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return err
 		}
-		v.mu.Lock()
-		switch known, is := v.containers.all[id]; {
-		case err != nil:
-			v.forget(id)
-		case !is || known.at < was.at:
-			v.remember(c)
+		if err == nil {
+			v.learn(c, was.at, was)
+			continue
 		}
+		v.mu.Lock()
+		v.forget(id)
 		if v.stale.all[id] == was {
 			v.stale.remove(id)
 		}
