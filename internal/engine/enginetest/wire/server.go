@@ -31,7 +31,8 @@ type server struct {
 	codes map[string]int // what probes have ended with, by container
 }
 
-// Handler serves the engine. observe, when not nil, is told the method and path of each request, without the version.
+// Handler serves the engine. observe, when not nil, is told the method and path of each request, without the version, once it is
+// answered; of a stream that is when it has ended.
 func Handler(e *enginetest.Engine, observe func(method, path string)) http.Handler {
 	info, _ := e.Info(context.Background()) //nolint:forbidigo // an engine in memory answers at once, and never with an error
 	s := &server{engine: e, info: info, codes: map[string]int{}}
@@ -55,10 +56,10 @@ func Handler(e *enginetest.Engine, observe func(method, path string)) http.Handl
 			}
 			r.URL.Path = asked[2]
 		}
+		mux.ServeHTTP(w, r)
 		if observe != nil {
 			observe(r.Method, r.URL.Path)
 		}
-		mux.ServeHTTP(w, r)
 	})
 }
 
