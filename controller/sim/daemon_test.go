@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 
 	"github.com/composure-dev/composure/controller"
+	"github.com/composure-dev/composure/internal/api"
 )
 
 // daemon is one life of composure run.
@@ -42,7 +43,7 @@ func (w *world) start() {
 		Open: func(context.Context) (controller.Engine, error) { return d.client, nil },
 	}
 	options := controller.RunOptions{
-		Resync: w.resync, Watcher: d.watcher, Listener: d.pipe,
+		MaxServices: 1000, Resync: w.resync, Watcher: d.watcher, Listener: d.pipe,
 		Open: func(context.Context) (controller.LiveEngine, error) { return d.client, nil },
 	}
 	w.daemon = d
@@ -111,6 +112,16 @@ func shortened(line string) string {
 	return line
 }
 
+// told is what a project's conditions say.
+func told(p api.Project) controller.Status {
+	is := func(kind string) bool { return api.Find(p.Conditions, kind).Status == api.True }
+	ready := api.Find(p.Conditions, api.Ready)
+	return controller.Status{
+		Project: p.Name, Ready: is(api.Ready), Reconciling: is(api.Reconciling), Stalled: is(api.Stalled), Reason: controller.Reason(ready.Reason),
+		Message: ready.Message, Differences: p.Differences, Held: p.Held, LookedAt: p.LookedAt,
+	}
+}
+
 // statuses asks the daemon over its HTTP interface.
 func (d *daemon) statuses() (map[string]controller.Status, error) {
 	ctx, cancel := context.WithTimeout(d.w.t.Context(), time.Minute)
@@ -124,14 +135,13 @@ func (d *daemon) statuses() (map[string]controller.Status, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	var answer struct {
-		Items []controller.Status `json:"items"`
-	}
+	var answer api.List[api.Project]
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		return nil, err
 	}
 	found := map[string]controller.Status{}
-	for _, status := range answer.Items {
+	for _, project := range answer.Items {
+		status := told(project)
 		found[status.Project] = status
 		if text := fmt.Sprintf("%+v", status); strings.Contains(text, secret) {
 			d.w.problemf("a secret is in a status: %s", text)

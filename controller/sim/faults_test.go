@@ -302,6 +302,10 @@ func (c *client) Probe(ctx context.Context, target string, job []byte) ([]byte, 
 	return answer(ctx, c, call, func() ([]byte, error) { return c.w.engine.Probe(ctx, target, job) })
 }
 
+func (c *client) ID(ctx context.Context) (string, error) {
+	return answer(ctx, c, enginetest.Call{Verb: "id"}, func() (string, error) { return c.w.engine.ID(ctx) })
+}
+
 // Subscribe passes events on that may be lost, doubled, or late.
 func (c *client) Subscribe(ctx context.Context) (*engine.Subscription, error) {
 	return answer(ctx, c, enginetest.Call{Verb: "subscribe"}, func() (*engine.Subscription, error) {
