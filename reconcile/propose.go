@@ -61,7 +61,7 @@ func Propose(ctx context.Context, src Source) (Proposal, error) {
 		Running:    snap.running(),
 		Unattended: src.Unattended,
 		Now:        src.Now,
-		Blocked:    blocked(src, snap),
+		Blocked:    blocked(src, snap, d.findings),
 		Recover:    recoveries(snap),
 		Basis:      basis(src, snap),
 	}
@@ -237,7 +237,7 @@ func holder(src Source, snap Snapshot) *engine.LockedError {
 }
 
 // blocked holds the whole project while somebody changes it, and what this run cannot put in order.
-func blocked(src Source, snap Snapshot) []plan.Hold {
+func blocked(src Source, snap Snapshot, findings []policy.Finding) []plan.Hold {
 	if holder := holder(src, snap); holder != nil {
 		return []plan.Hold{{Object: "project " + snap.Name, Reason: holder.Error(), Next: waitFor(holder)}}
 	}
@@ -250,6 +250,12 @@ func blocked(src Source, snap Snapshot) []plan.Hold {
 		}
 	}
 	for _, c := range snap.cuts {
+		if src.Unattended && c.record == nil && (len(findings) == 0 || snap.Unreachable != "") {
+			held = append(held, plan.Hold{
+				Object: "transaction " + c.id, Reason: "it was cut off and is another operator's: there is no record of it here, and no policy that speaks of the project's files",
+				Next: "composure apply, where it was begun",
+			})
+		}
 		if reason := snap.endangered(c); reason != "" {
 			held = append(held, plan.Hold{Object: "transaction " + c.id, Reason: reason, Next: "composure apply, from outside of that container"})
 		}

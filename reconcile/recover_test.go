@@ -315,3 +315,41 @@ func (h hangingProber) Probe(ctx context.Context, target string, job []byte) ([]
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
+
+// What a stranger's process has left is not a daemon's to put in order, when no policy of its own speaks of the project. A record of it, or
+// a policy, makes it so.
+func TestAStrangersTransactionIsLeftAlone(t *testing.T) {
+	tests := map[string]struct {
+		reason   string
+		change   func(*world)
+		attended bool
+		want     bool
+	}{
+		"Stranger": {"nothing here knows of it", func(w *world) { w.source.Policies, w.source.Journal = nil, state.Store{Dir: w.t.TempDir()} }, false, false},
+		"Policy":   {"a policy selects its services: the state folder was lost", func(w *world) { w.source.Journal = state.Store{Dir: w.t.TempDir()} }, false, true},
+		"Record":   {"it was begun here, and the policy was removed since", func(w *world) { w.source.Policies = nil }, false, true},
+		"Person":   {"a person wants it", func(w *world) { w.source.Policies, w.source.Journal = nil, state.Store{Dir: w.t.TempDir()} }, true, true},
+		"Elsewhere": {"its files are not here", func(w *world) {
+			w.source.Journal, w.source.Unreachable = state.Store{Dir: w.t.TempDir()}, "below no allowed root"
+			w.source.Compose.Name = "shop"
+		}, false, false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, syncPolicy)
+				w.up()
+				w.dieAfterStart()
+				tc.change(w)
+				w.source.Unattended = !tc.attended
+				p := w.propose().Plan
+				if got := Recovers(p); got != tc.want {
+					t.Errorf("%s: it is put in order: %t; held: %+v", tc.reason, got, p.Held)
+				}
+				if !tc.want && (len(p.Steps) > 0 || len(p.Held) == 0) {
+					t.Errorf("%s: %d steps, held: %+v", tc.reason, len(p.Steps), p.Held)
+				}
+			})
+		})
+	}
+}

@@ -75,7 +75,7 @@ func ProposeRevert(ctx context.Context, src Source, record state.Record) (Propos
 	input := plan.Input{
 		Project: snap.Name, Directory: snap.Directory, Patches: patches, Reverts: record.Transaction,
 		Diff:    func(name string, p plan.Patch) string { return edit.Unified(name, p.Before, p.After) },
-		Running: snap.running(), Blocked: blocked(src, snap), Basis: basis(src, snap),
+		Running: snap.running(), Blocked: blocked(src, snap, nil), Basis: basis(src, snap),
 	}
 	if src.Reader != nil {
 		input.Containers = revertedContainers(snap, after, record)
