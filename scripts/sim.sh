@@ -49,7 +49,7 @@ plant() {
 }
 
 by_simulation() { COMPOSURE_SIM_ONLY=$only COMPOSURE_SIM_STRIDE=1 COMPOSURE_SIM_MODES=$modes simulate "$@"; }
-by_days() { live 1 "$bad" "$@"; }
+by_days() { live 1 "$bad" -failfast "$@"; }
 
 plants() {
   local failed=0 found=by_simulation
@@ -73,9 +73,7 @@ plants_days() {
   plant "the daemon does not wait for who is at a project" controller/gate.go \
     'if left := l.settles(name, p.Snapshot); left > 0 {' 'if left := l.settles(name, p.Snapshot); left > budgetSpan {' || failed=1
   plant "the daemon forgets what was undone" controller/gate.go \
-    'case !failed || !begunFrom(record, now):' 'case failed || !begunFrom(record, now):' || failed=1
-  plant "the daemon acts on what it remembers" controller/repair.go \
-    'src.Reader, src.Load = l.view.Project(name), nil' 'src.Reader = l.view.Reader(name)' || failed=1
+    'case !failed || !begunFrom(record, now):' 'case true || !begunFrom(record, now):' || failed=1
   plant "the daemon takes itself for a person" controller/loop.go \
     'l.policies.inForce(), l.view.Reader(name), true, l.self' 'l.policies.inForce(), l.view.Reader(name), false, l.self' || failed=1
   plant "the daemon does not obey a suspension" controller/gate.go \

@@ -45,7 +45,7 @@ func (w *world) calm(t *tally) {
 		w.settled(t)
 	}
 	before, calls := w.disk(), w.faults.writesSoFar()
-	if w.random.IntN(4) == 0 {
+	if w.random.IntN(4) == 0 && !w.policies.anyBroken() {
 		w.logf("the daemon is killed in the calm")
 		w.revive(time.Second)
 	}
@@ -151,7 +151,9 @@ func (w *world) lookAtProject(t *tally, p *project, s controller.Status, list []
 		w.help(t, p)
 		return
 	}
-	w.lookAtServices(p, own)
+	if !p.broken { // nothing is put in order where the files cannot be read
+		w.lookAtServices(p, own)
+	}
 	if why := w.lie(t, p, s, found, judged); why != "" {
 		w.problemf("%s: %s; the status is %+v; what is wrong: %+v; policies: %+v\n%s", p.name, why, s, found, w.policies.inForce(), w.text(p))
 	}
@@ -254,6 +256,9 @@ func (w *world) lookAtRecords(t *tally, p *project) {
 	})
 	var last state.Record
 	for i, r := range records {
+		if r.Ended == nil && p.broken {
+			continue // nothing is put in order where the files cannot be read
+		}
 		if r.Ended == nil {
 			w.problemf("%s: transaction %s is open in the calm", p.name, r.Transaction)
 			continue

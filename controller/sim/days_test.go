@@ -41,6 +41,8 @@ func live(t *testing.T, seed, days int) {
 	synctest.Test(t, func(t *testing.T) {
 		w = newWorld(t, seed)
 		w.start()
+		w.pause(10 * time.Minute)
+		w.measure(counted)
 		for time.Since(w.began) < time.Duration(days)*24*time.Hour && !w.failed() {
 			w.burst++
 			w.storm()
@@ -144,6 +146,7 @@ func (w *world) fault() {
 		w.logf("fault: the daemon is restarted")
 		w.daemon.stop()
 		w.start()
+		w.pause(w.some(0, 1))
 	case 5:
 		after := 1 + w.random.IntN(6)
 		w.faults.set(func(f *faults) { f.logs = after })

@@ -97,6 +97,16 @@ func base() []rules {
 	}
 }
 
+// anyBroken reports whether a daemon that begins now knows less than the one before.
+func (p *policies) anyBroken() bool {
+	for _, file := range p.files {
+		if file.broken {
+			return true
+		}
+	}
+	return false
+}
+
 // inForce are the rules in force, by the name of their file.
 func (p *policies) inForce() []rules {
 	var list []rules
@@ -120,7 +130,11 @@ func (p *policies) write(name string) error {
 	if file.broken {
 		text = "kind: [" + text
 	}
-	return os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600)
+	path := filepath.Join(p.dir, name)
+	if err := os.WriteFile(path+".tmp", []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
 }
 
 // put adds or replaces a file.

@@ -297,6 +297,7 @@ func (w *world) revive(after time.Duration) {
 	<-time.After(after)
 	w.restarts++
 	w.start()
+	<-time.After(137 * time.Millisecond) // nothing happens at the very instant of its start
 }
 
 // someProject is one by chance.
