@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,7 +104,8 @@ func (f *runFlags) run(ctx context.Context, in invocation) (err error) {
 		return err
 	}
 	config := f.config(in)
-	config.Log = f.logger(in)
+	const distinct = 8 // letters, enough to tell the runs in a log from each other
+	config.Log = f.logger(in).WithValues("run", strings.ToLower(rand.Text()[:distinct]))
 	config.Foreign, config.Endpoints = f.foreign, controller.NewEndpoints(in.getenv("DOCKER_HOST"), f.outward.redis)
 	if f.home != "" {
 		config.Project.Environ = append(slices.Clone(config.Project.Environ), "HOME="+f.home)
