@@ -103,6 +103,11 @@ func (w *world) storm() {
 		w.lookAtStatuses()
 		w.look("in the storm")
 	}
+	// Nobody is told of the last edit: it is found nevertheless.
+	w.faults.set(func(f *faults) { f.lose = 1 })
+	p := w.someProject()
+	w.logf("drift: %s: %s, of which nobody is told", p.name, w.editWrong(p, "web", "SYNC"))
+	w.drifts++
 }
 
 // some is between so many and so many seconds, and never as long as something of the daemon's.
