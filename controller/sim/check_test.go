@@ -264,6 +264,12 @@ func (w *world) judge(p *project, list []engine.Container) (found []wrong, judge
 		}
 	}
 	for _, service := range p.services() {
+		known := func(c engine.Container) bool {
+			return c.Label(engine.LabelProject) == p.name && c.Label(engine.LabelService) == service
+		}
+		if p.gone && !slices.ContainsFunc(list, known) {
+			continue // nobody can know of it
+		}
 		own := claims(w.policies.inForce(), p.name, service)
 		judged = judged || len(own) > 0
 		var here []wrong

@@ -14,11 +14,11 @@ import (
 	"github.com/composure-dev/composure/internal/engine/enginetest"
 )
 
-// TestDays lives through one day of one seed, or through COMPOSURE_DAYS of them for each of COMPOSURE_DAYS_SEEDS, "FROM-TO" or one.
+// TestDays lives through some hours of one seed, or through COMPOSURE_DAYS for each of COMPOSURE_DAYS_SEEDS, "FROM-TO" or one.
 func TestDays(t *testing.T) {
-	days, from, to := 1, 1, 1
+	days, from, to := 0.25, 1, 1
 	if text := os.Getenv("COMPOSURE_DAYS"); text != "" {
-		days, _ = strconv.Atoi(text)
+		days, _ = strconv.ParseFloat(text, 64)
 	}
 	if text := os.Getenv("COMPOSURE_DAYS_SEEDS"); text != "" {
 		first, last, _ := strings.Cut(text, "-")
@@ -32,7 +32,7 @@ func TestDays(t *testing.T) {
 	}
 }
 
-func live(t *testing.T, seed, days int) {
+func live(t *testing.T, seed int, days float64) {
 	t.Helper()
 	began := time.Now()
 	counted := &tally{seen: map[string]bool{}}
@@ -43,7 +43,7 @@ func live(t *testing.T, seed, days int) {
 		w.start()
 		w.pause(10 * time.Minute)
 		w.measure(counted)
-		for time.Since(w.began) < time.Duration(days)*24*time.Hour && !w.failed() {
+		for time.Since(w.began).Hours() < 24*days && !w.failed() {
 			w.burst++
 			w.storm()
 			if !w.failed() {
@@ -62,7 +62,7 @@ func live(t *testing.T, seed, days int) {
 	w.report(t, days, counted)
 }
 
-func (w *world) report(t *testing.T, days int, counted *tally) {
+func (w *world) report(t *testing.T, days float64, counted *tally) {
 	t.Helper()
 	if w.failed() {
 		t.Fatalf("violation: seed %d\n%s\n\nthe last steps:\n%s\nreplay: make sim REPLAY=days/%d", w.seed, strings.Join(w.problems, "\n"), strings.Join(w.scene, "\n"), w.seed)
@@ -70,7 +70,7 @@ func (w *world) report(t *testing.T, days int, counted *tally) {
 	if grown := counted.grown(); grown != "" {
 		t.Errorf("seed %d: %s", w.seed, grown)
 	}
-	if w.drifts < 500*days/7 || w.faults.total() < 200*days/7 || w.changes < 50*days/7 {
+	if weeks := days / 7; float64(w.drifts) < 500*weeks || float64(w.faults.total()) < 200*weeks || float64(w.changes) < 50*weeks {
 		t.Errorf("seed %d: %d drifts, %d faults and %d changes of policies are too few to tell anything", w.seed, w.drifts, w.faults.total(), w.changes)
 	}
 }
