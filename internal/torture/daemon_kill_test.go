@@ -149,6 +149,11 @@ func TestDaemonKill(t *testing.T) {
 	if !t.Failed() && len(sum.took) != kills {
 		t.Errorf("%d kills, want %d", len(sum.took), kills)
 	}
+	for _, each := range phases() {
+		if kills >= 5*len(phases()) && sum.kills[each] == 0 {
+			t.Errorf("no kill in phase %s", each)
+		}
+	}
 }
 
 // lane is one project whose daemon is killed again and again.
@@ -168,9 +173,8 @@ func newLane(t *testing.T, p *project, seed uint64) *lane {
 	// One that nobody disturbs shows how long each phase takes.
 	w, ended := l.disturb(driftEdit)
 	<-ended
-	w.mu.Lock()
-	l.lengths = maps.Clone(w.lengths)
-	w.mu.Unlock()
+	l.lengths = map[phase]time.Duration{}
+	l.learn(w)
 	for _, each := range phases() {
 		if each != unlocking && l.lengths[each] == 0 {
 			t.Fatalf("phase %s was not seen: %v\n%s", each, l.lengths, l.told(0))
@@ -180,6 +184,14 @@ func newLane(t *testing.T, p *project, seed uint64) *lane {
 	l.wantAsDeclared()
 	l.wantMendedOnce()
 	return l
+}
+
+// learn notes how long the phases took that were seen to their end. The last one has none: what follows upon it is another transaction.
+func (l *lane) learn(w *watch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.Copy(l.lengths, w.lengths)
+	delete(l.lengths, unlocking)
 }
 
 // disturb makes the project differ and follows what the daemon does about it. ended is closed when it has nothing left to do.
@@ -245,12 +257,15 @@ func (l *lane) round(kind drift) {
 	from := l.mark()
 	w, ended := l.disturb(kind)
 	in := l.killIn(w, aim, nth, delay, ended)
+	l.learn(w)
 	if in != "" {
 		l.tally.kills[in]++
 		began, next := time.Now(), l.mark()
 		l.start()
 		l.waitCompliant(next)
 		l.tally.took = append(l.tally.took, time.Since(began).Seconds())
+	} else {
+		l.lengths[aim] /= 2 // it was faster
 	}
 	l.tally.drifts++
 	l.wantAsDeclared()
