@@ -83,8 +83,11 @@ func (o *operator) start() {
 	if err != nil {
 		o.p.t.Fatal(err)
 	}
-	o.over = make(chan struct{})
-	go o.listen(stderr, o.over)
+	over := make(chan struct{})
+	o.mu.Lock()
+	o.over = over
+	o.mu.Unlock()
+	go o.listen(stderr, over)
 }
 
 func (o *operator) listen(from io.Reader, over chan struct{}) {
@@ -108,13 +111,20 @@ func (o *operator) kill() {
 	o.end()
 }
 
+// silent is closed when the process that was started last says nothing any more.
+func (o *operator) silent() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.over
+}
+
 // end waits for a process that is told to end, or tells it the hard way.
 func (o *operator) end() {
 	select {
-	case <-o.over:
+	case <-o.silent():
 	case <-time.After(20 * time.Second):
 		_ = o.cmd.Process.Kill()
-		<-o.over
+		<-o.silent()
 	}
 	_ = o.cmd.Wait() // how it ended is what the caller looks at
 }
@@ -146,7 +156,7 @@ func (o *operator) mark() int {
 // each passes on what is said from that line on, until it is told that this is enough, the process ends, or too much time has
 // passed.
 func (o *operator) each(from int, enough func(said) bool) {
-	deadline := time.After(converges)
+	deadline, over := time.After(converges), o.silent()
 	for {
 		lines, moved := o.since(from)
 		if slices.ContainsFunc(lines, enough) {
@@ -159,7 +169,7 @@ func (o *operator) each(from int, enough func(said) bool) {
 		case <-moved:
 		case <-deadline:
 			return
-		case <-o.over:
+		case <-over:
 			if lines, _ := o.since(from); len(lines) == 0 {
 				return
 			}
@@ -170,7 +180,7 @@ func (o *operator) each(from int, enough func(said) bool) {
 // wait waits for a line, and returns it with the number of the one after it.
 func (o *operator) wait(from int, what string, is func(said) bool) (line said, next int) {
 	o.p.t.Helper()
-	deadline, began := time.After(converges), from
+	deadline, over, began := time.After(converges), o.silent(), from
 	for {
 		lines, moved := o.since(from)
 		if i := slices.IndexFunc(lines, is); i >= 0 {
@@ -179,7 +189,7 @@ func (o *operator) wait(from int, what string, is func(said) bool) (line said, n
 		from += len(lines)
 		select {
 		case <-moved:
-		case <-o.over:
+		case <-over:
 			if lines, _ := o.since(from); len(lines) == 0 {
 				o.p.t.Fatalf("composure run has ended, and %s was waited for:\n%s%s", what, o.told(began), o.p.census())
 			}
