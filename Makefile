@@ -22,7 +22,7 @@ race: ## every test once, under the race detector; engine tests skip themselves 
 engine-test: ## only the packages that test on a Docker Engine; red without one
 	COMPOSURE_REQUIRE_ENGINE=1 scripts/test.sh $(ENGINE_TESTS)
 
-torture: ## replace, kill, disturb and time applies on a Docker Engine, all of it; about a quarter of an hour
+torture: ## replace, kill, disturb and time applies on a Docker Engine, all of it; about half an hour
 	scripts/torture.sh
 
 sim: ## everything goes wrong everywhere, in memory, and planted bugs are found: make sim SEEDS=200, make sim REPLAY=single/hang/12

@@ -117,6 +117,7 @@ func (s *statuses) set(status Status) (now, was Status, known bool) {
 	if status.Observed == "" { // it could not be looked at
 		status.Observed, status.Policies = was.Observed, was.Policies
 	}
+	status.Policies = slices.Clone(status.Policies) // who has asked may still read those of before
 	for i, now := range status.Policies {
 		status.Policies[i].since = status.LookedAt
 		at := slices.IndexFunc(was.Policies, func(s selection) bool { return s.policy == now.policy })
