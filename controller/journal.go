@@ -33,10 +33,12 @@ func (j journal) ended(record state.Record) bool {
 	return err == nil && known.Ended != nil
 }
 
-// lift takes away the mark that a committed transaction makes void, or that one has made which was undone in the end.
+// lift takes away the mark that a committed transaction makes void, or that one has made which was undone in the end. A mark that was
+// set after the transaction had begun says what somebody wants from then on: it stays.
 func (j journal) lift(record state.Record) error {
 	if record.Undoes == "" {
-		if !record.Committed() {
+		mark, err := j.Suspension(record.Project)
+		if later := err == nil && mark != nil && mark.Since.After(record.Began); later || !record.Committed() {
 			return nil
 		}
 		return j.Resume(record.Project)
