@@ -41,7 +41,7 @@ func (w *world) made(p *project, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil {
-		p.touched, p.told = time.Now(), !disturbed && time.Since(w.faulted) > 15*time.Minute
+		p.touched, p.told = time.Now(), !disturbed && time.Since(w.faulted) > 15*time.Minute && !p.started.Equal(time.Now())
 	}
 }
 
@@ -91,6 +91,9 @@ func (w *world) upService(p *project, loaded *compose.Project, name string, how 
 	for _, c := range there {
 		if !c.State.Running {
 			w.at(p)
+			w.mu.Lock()
+			p.started = time.Now()
+			w.mu.Unlock()
 			_ = w.engine.Start(w.t.Context(), c.ID) // it may be gone by now
 		}
 	}

@@ -65,6 +65,7 @@ type project struct {
 	mixed     bool      // somebody was at it in the midst of a transaction
 	touched   time.Time // when somebody last made or removed a container
 	told      bool      // and the daemon could know
+	started   time.Time // when somebody last started one, which wakes the daemon and does not make it wait
 }
 
 const (
