@@ -30,15 +30,12 @@ func basisDigest(b plan.Basis) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// conditions of a project. What could not be looked at is neither ready nor not.
+// conditions of a project.
 func (s Status) conditions() []api.Condition {
 	list := make([]api.Condition, 0, len(s.turned))
-	holds := s.holds()
+	truths := s.truths()
 	for i, kind := range []string{api.Ready, api.Reconciling, api.Stalled} {
-		list = append(list, api.Condition{Type: kind, Status: truth(holds[i]), Reason: string(s.Reason), Message: s.Message, LastTransitionTime: s.turned[i]})
-	}
-	if s.Reason == ReasonFailed || s.Reason == ReasonNoEngine {
-		list[0].Status = api.Unknown
+		list = append(list, api.Condition{Type: kind, Status: truths[i], Reason: string(s.Reason), Message: s.Message, LastTransitionTime: s.turned[i]})
 	}
 	return list
 }
@@ -60,7 +57,7 @@ func selections(p reconcile.Proposal) []selection {
 			byName[f.Policy] = s
 		}
 		s.services = append(s.services, f.Service)
-		if f.Difference() {
+		if differs(f) {
 			s.differences++
 		}
 	}
@@ -78,7 +75,7 @@ func selections(p reconcile.Proposal) []selection {
 func differing(findings []policy.Finding) []api.Finding {
 	var list []api.Finding
 	for _, f := range findings {
-		if !f.Difference() {
+		if !differs(f) {
 			continue
 		}
 		told := api.Finding{Policy: f.Policy, Service: f.Service, Variable: f.Variable, Layer: string(f.Layer), Verdict: string(f.Verdict)}
@@ -113,7 +110,7 @@ func (l *loop) project(s Status) api.Project {
 	if s.Transaction != "" {
 		p.LastTransaction = &api.Transaction{ID: s.Transaction, Outcome: s.Outcome, Failure: s.Failure}
 	}
-	mark, err := l.store().Suspension(s.Project)
+	mark, err := l.suspension(s.Project)
 	switch {
 	case err != nil:
 		p.Suspended = &api.Suspension{Reason: "its mark of suspension cannot be read: " + err.Error()}
@@ -121,6 +118,14 @@ func (l *loop) project(s Status) api.Project {
 		p.Suspended = &api.Suspension{Since: mark.Since, Reason: mark.Reason}
 	}
 	return p
+}
+
+// suspension is the mark of a project, nil when it has none. One whose name the store refuses can have none.
+func (l *loop) suspension(project string) (*state.Suspension, error) {
+	if state.CheckProject(project) != nil {
+		return nil, nil //nolint:nilnil,nilerr // there is none, and nothing is wrong
+	}
+	return l.store().Suspension(project)
 }
 
 func (l *loop) store() state.Store { return state.Store{Dir: l.config.StateDir} }
@@ -181,7 +186,6 @@ func (l *loop) suspend(name, reason string) error {
 	if err := l.store().Suspend(name, state.Suspension{Since: time.Now().UTC(), Reason: cmp.Or(reason, "by composure suspend")}); err != nil {
 		return err
 	}
-	l.record(api.Event{Type: api.Normal, Project: name, Reason: "Suspended", Message: reason})
 	l.queue.Add(name)
 	return nil
 }
@@ -193,12 +197,11 @@ func (l *loop) resume(name string) error {
 	if err := l.store().Resume(name); err != nil {
 		return err
 	}
-	l.record(api.Event{Type: api.Normal, Project: name, Reason: "Resumed"})
 	l.queue.Add(name)
 	return nil
 }
 
-// reconcileNow looks at a project, or at everything, without believing what was read before.
+// reconcileNow looks at a project with its files read anew, or at everything without believing what was read before.
 func (l *loop) reconcileNow(name string) error {
 	if name == "" {
 		l.resyncNow()

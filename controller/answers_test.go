@@ -98,7 +98,7 @@ func TestRunDescribes(t *testing.T) {
 		if len(description.Held) != 1 || len(description.Transactions) != 1 || description.Transactions[0].Outcome != "committed" || len(description.Events) < 3 {
 			t.Errorf("held %+v, transactions %+v, %d events", description.Held, description.Transactions, len(description.Events))
 		}
-		if stalled := api.Find(description.Conditions, api.Stalled); stalled.Status != api.True || stalled.Reason != string(ReasonHeld) {
+		if stalled := api.Find(description.Conditions, api.Stalled); stalled.Status != api.True || stalled.Reason != string(ReasonPending) {
 			t.Errorf("stalled: %+v", stalled)
 		}
 		since := api.Find(description.Conditions, api.Ready).LastTransitionTime

@@ -8,9 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
@@ -25,6 +27,9 @@ const (
 	// A recovery that failed is tried again after the first pause, and then after twice as long each time, up to the longest.
 	firstPause, longestPause = 30 * time.Second, time.Hour
 	budgetSpan               = time.Hour
+	// startsWithin is how long a container that was made and not started is taken for one whose dependencies docker compose waits for.
+	startsWithin = 10 * time.Minute
+	changing     = "somebody is changing it"
 )
 
 // notNow is the error of a transaction that was not begun: for a while, or without wait until something changes.
@@ -37,12 +42,18 @@ type notNow struct {
 func (e *notNow) Error() string { return e.message }
 
 // permit is the last word before a transaction begins: looking and locking take their time, and others do the same meanwhile.
-func (l *loop) permit(p reconcile.Proposal) error {
+func (l *loop) permit(name string, p reconcile.Proposal, looked time.Time) error {
 	if message, waits := l.standby(); waits {
 		return &notNow{ReasonStandby, message, 0}
 	}
 	if reconcile.Recovers(p.Plan) {
 		return nil
+	}
+	if why := l.suspended(name); why != nil {
+		return why
+	}
+	if change := policy.NextChange(p.Policies, looked); !change.IsZero() && !time.Now().Before(change) {
+		return &notNow{ReasonChanging, "a maintenance window has opened or closed meanwhile", time.Millisecond}
 	}
 	if reason, message, wait := l.recreated.admits(len(p.Plan.Recreates()), l.options.MaxServices, true); reason != "" {
 		return &notNow{reason, message, wait}
@@ -56,7 +67,7 @@ func (l *loop) gate(name string, p reconcile.Proposal) (reason Reason, message s
 		return ReasonStandby, message, 0
 	}
 	if left := l.settles(name, p.Snapshot); left > 0 {
-		return ReasonChanging, "somebody is changing it", left
+		return ReasonChanging, changing, left
 	}
 	if reconcile.Recovers(p.Plan) {
 		left := l.stuck.pause(name)
@@ -65,24 +76,54 @@ func (l *loop) gate(name string, p reconcile.Proposal) (reason Reason, message s
 		}
 		return ReasonStuck, "what was cut off could not be put in order: see composure history; it is tried again", left
 	}
-	store := state.Store{Dir: l.config.StateDir}
-	switch mark, err := store.Suspension(name); {
-	case err != nil:
-		return ReasonSuspended, "its mark of suspension cannot be read: " + err.Error(), unreadablePause
-	case mark != nil:
-		return ReasonSuspended, suspended(*mark), 0
+	if why := l.suspended(name); why != nil {
+		return why.reason, why.message, why.wait
 	}
-	records, err := store.List(name)
+	records, err := l.store().List(name)
 	if err != nil {
 		return ReasonFailed, "whether the same was tried before is not known: " + err.Error(), unreadablePause
 	}
 	if reason, message := undoneBefore(records, p.Plan.Basis); reason != "" {
 		return reason, message, 0
 	}
+	if left := shaky(records); left > 0 {
+		return ReasonRolledBack, "it was undone by no fault of the change, and is tried again", left
+	}
 	if left := spent(records, l.options.Budget); left > 0 {
-		return ReasonBudget, fmt.Sprintf("it had %d transactions within an hour", l.options.Budget), left
+		return ReasonBudget, fmt.Sprintf("it had %d transactions within an hour, and may have another one at %s; composure apply does not wait",
+			l.options.Budget, time.Now().Add(left).UTC().Round(time.Second).Format(time.RFC3339)), left
 	}
 	return l.recreated.admits(len(p.Plan.Recreates()), l.options.MaxServices, false)
+}
+
+// suspended says why a project is left alone, if it is.
+func (l *loop) suspended(name string) *notNow {
+	switch mark, err := l.suspension(name); {
+	case err != nil:
+		return &notNow{ReasonSuspended, "its mark of suspension cannot be read: " + err.Error(), unreadablePause}
+	case mark != nil:
+		return &notNow{ReasonSuspended, suspended(*mark), 0}
+	}
+	return nil
+}
+
+// shaky is how much longer what failed by no fault of the change has to wait: the more often it did in a row, the longer.
+func shaky(records []state.Record) time.Duration {
+	times := 0
+	var last time.Time
+	for _, record := range slices.Backward(records) {
+		failed := record.Outcome == state.OutcomeRolledBack || record.Outcome == state.OutcomeRollbackFailed
+		if record.Ended == nil || !failed || !record.Inconclusive {
+			break
+		}
+		if times++; times == 1 {
+			last = *record.Ended
+		}
+	}
+	if times == 0 {
+		return 0
+	}
+	return min(firstPause<<min(times-1, 10), longestPause) - time.Since(last)
 }
 
 // recreations remembers how many services were recreated lately, over all projects: a policy that is wrong for all of them must not
@@ -136,8 +177,13 @@ func (l *loop) settles(name string, snap reconcile.Snapshot) time.Duration {
 	for _, containers := range snap.Containers {
 		for _, c := range containers {
 			made, err := time.Parse(time.RFC3339Nano, c.Created)
-			if age := time.Since(made); err == nil && age >= 0 {
-				left = max(left, settleFor-age)
+			age := time.Since(made)
+			if err != nil || age < 0 {
+				continue
+			}
+			left = max(left, settleFor-age)
+			if c.State != nil && c.State.Status == container.StateCreated && age < startsWithin {
+				left = max(left, settleFor)
 			}
 		}
 	}
@@ -214,6 +260,18 @@ func spent(records []state.Record, budget int) time.Duration {
 		return 0
 	}
 	return budgetSpan - time.Since(recent[len(recent)-budget].Began)
+}
+
+// giveBack takes back what was counted last: nothing was begun.
+func (r *recreations) giveBack(services int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, p := range slices.Backward(r.past) {
+		if p.services == services {
+			r.past = slices.Delete(r.past, i, i+1)
+			return
+		}
+	}
 }
 
 // jitter spreads the pauses of a rate limiter, so that what failed at one moment is not tried again at one moment.

@@ -89,3 +89,15 @@ func (l *loop) standby() (message string, is bool) {
 		return "nobody leads yet", true
 	}
 }
+
+// follows reports whether another operator is known to lead.
+func (l *loop) follows() bool {
+	l.mu.Lock()
+	elected := l.election
+	l.mu.Unlock()
+	if elected == nil {
+		return false
+	}
+	state := elected.State()
+	return !state.Leads && state.Reachable && state.Holder != ""
+}

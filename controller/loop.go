@@ -1,12 +1,10 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/composecli"
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/metrics"
 	"github.com/composure-dev/composure/internal/view"
 	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile"
@@ -52,6 +51,7 @@ type loop struct {
 	met      bool                 // it is known whether the engine answers
 	answers  bool
 	election Election  // nil before it is known whose engine this is
+	cause    string    // why the engine does not answer
 	beaten   time.Time // when the engine was last listened to, or tried again
 	// nextResync and nextFull are when the containers are listed next, and when nothing that was read before is believed.
 	nextResync, nextFull time.Time
@@ -67,12 +67,16 @@ func (l *loop) work(ctx context.Context) {
 		if shutdown {
 			return
 		}
+		if ctx.Err() != nil { // what still waits in the queue is not begun
+			l.queue.Done(name)
+			continue
+		}
 		began := time.Now()
 		again, err := l.safely(ctx, name)
 		if ctx.Err() == nil {
 			l.later(name, again, err)
-			l.publish(name, began)
 		}
+		l.publish(name, began)
 		l.queue.Done(name)
 	}
 }
@@ -125,6 +129,14 @@ func (l *loop) reconcile(ctx context.Context, name string) (again time.Duration,
 		l.queue.Add(name) // what has changed between the look and the watch is told by nobody
 	}
 	status := judgeStatus(name, src, proposal)
+	mark, err := l.suspension(name)
+	status.Suspended = mark != nil || err != nil // one that cannot be read counts as well
+	if l.vanishes(status) {
+		return l.wait(status, &notNow{ReasonChanging, vanishing + status.Message, settleFor}), nil
+	}
+	if left := l.settles(name, proposal.Snapshot); left > 0 && !status.Ready && !reconcile.Recovers(proposal.Plan) {
+		return l.wait(status, &notNow{ReasonChanging, changing, left}), nil
+	}
 	if len(proposal.Plan.Steps) == 0 {
 		l.tell(status)
 		return waitAgain(status, policy.NextChange(proposal.Policies, src.Now)), nil
@@ -165,57 +177,16 @@ func (l *loop) source(ctx context.Context, name string) (src reconcile.Source, e
 }
 
 func (l *loop) forget(name string) {
+	_, known := l.statuses.get(name)
 	l.loads.forget(name)
 	l.statuses.forget(name)
 	l.settled.forget(name)
+	if known {
+		l.record(api.Event{Type: api.Normal, Project: name, Reason: metrics.Gone, Message: "no container of it is left"})
+		l.summarize()
+	}
 	l.stuck.note(name, true)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.touched, name)
-}
-
-// waitAgain is when to look again at a project that nothing can be done for now: what holds it may end without an event, a maintenance
-// window that opens for one.
-func waitAgain(status Status, window time.Time) time.Duration {
-	switch {
-	case status.Reason == ReasonLocked:
-		return lockedPause
-	case !status.Ready && !window.IsZero():
-		return max(time.Until(window), time.Millisecond)
-	}
-	return 0
-}
-
-// judgeStatus tells how a project is, before anything is done.
-func judgeStatus(name string, src reconcile.Source, p reconcile.Proposal) Status {
-	status := Status{Project: name, Ready: true, Reason: ReasonCompliant}
-	// A project that was named is looked after: its policies may have gone with its files.
-	gone := src.Name != "" && p.Snapshot.Unreachable != ""
-	if len(p.Policies) == 0 && len(p.Plan.Steps) == 0 && !gone {
-		status.Reason, status.Observed = ReasonNotSelected, basisDigest(p.Plan.Basis)
-		return status
-	}
-	for _, f := range p.Findings {
-		if f.Difference() {
-			status.Differences++
-		}
-	}
-	for _, h := range p.Plan.Held {
-		status.Held = append(status.Held, api.Held{Object: h.Object, Reason: h.Reason, Next: h.Next})
-	}
-	slices.SortFunc(status.Held, func(a, b api.Held) int {
-		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Reason, b.Reason))
-	})
-	status.Findings, status.Policies, status.Observed = differing(p.Findings), selections(p), basisDigest(p.Plan.Basis)
-	switch {
-	case p.Snapshot.Unreachable != "":
-		status.Ready, status.Stalled, status.Reason, status.Message = false, true, ReasonUnreachable, p.Snapshot.Unreachable
-	case p.Locked:
-		status.Ready, status.Reconciling, status.Reason = false, true, ReasonLocked
-	case len(p.Plan.Steps) > 0:
-		status.Ready, status.Reconciling, status.Reason = false, true, ReasonRepairing
-	case status.Differences > 0 || len(p.Plan.Held) > 0:
-		status.Ready, status.Stalled, status.Reason = false, true, ReasonHeld
-	}
-	return status
 }

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,16 +14,21 @@ import (
 	"sync"
 	"time"
 
+	"github.com/composure-dev/composure/internal/state"
 	"github.com/composure-dev/composure/policy"
 )
 
-// policySet is the policies in force. A file that cannot be read or parsed keeps its last good version in force, and keeps no
-// other file from being read anew. One that was removed is in force no more: that is how a person takes a policy back.
+// policySet is the policies in force. A file that cannot be read or parsed keeps its last good version in force, be it one that an
+// earlier process has read, and keeps no other file from being read anew. One that was removed is in force no more: that is how a person
+// takes a policy back.
 type policySet struct {
 	paths []string
+	store state.Store
+	warn  func(error) // is told why a good version could not be kept
 
 	mu     sync.Mutex
 	byFile map[string]policyFile
+	kept   map[string]string // digests of what is kept, by file
 }
 
 // policyFile is a file, or a folder that cannot be read, and what is known of it.
@@ -39,75 +46,140 @@ type knownPolicy struct {
 	since   time.Time
 }
 
-// load reads everything anew. Its problems are those of single files; policies stay in force beside them.
-func (s *policySet) load() (changed bool, problems []error) {
+func newPolicySet(paths []string, store state.Store, warn func(error)) *policySet {
+	return &policySet{paths: paths, store: store, warn: warn, kept: map[string]string{}}
+}
+
+// policyNews is a file that cannot be read as it is, since now or in another way than before; or one that can be again.
+type policyNews struct{ file, problem string }
+
+// load reads everything anew. What is wrong is told once; policies stay in force beside it.
+func (s *policySet) load() (changed bool, news []policyNews) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := map[string]policyFile{}
-	problems = s.read(next)
-	if err := policy.Unique(flat(next)); err != nil {
-		problems = append(problems, err)
-		next = maps.Clone(s.byFile)
-		if next == nil {
-			next = map[string]policyFile{}
-		}
-		for file, problem := range byPlace(err) {
-			next[file] = policyFile{policies: next[file].policies, problem: problem}
-		}
-	}
+	s.read(next)
+	s.nameOnce(next)
 	changed = digests(next) != digests(s.byFile)
-	for name, file := range next {
+	for _, name := range slices.Sorted(maps.Keys(next)) {
+		file, was := next[name], s.byFile[name]
 		file.since = time.Now().UTC()
-		was, known := s.byFile[name]
-		if known && was.problem == file.problem && digestsOf(was.policies) == digestsOf(file.policies) {
+		if was.problem == file.problem && digestsOf(was.policies) == digestsOf(file.policies) && !was.since.IsZero() {
 			file.since = was.since
+		}
+		if was.problem != file.problem {
+			news = append(news, policyNews{name, file.problem})
 		}
 		next[name] = file
 	}
-	s.byFile = next
-	return changed, problems
-}
-
-// byPlace tells of each file what is wrong in it.
-func byPlace(err error) map[string]string {
-	found := map[string]string{}
-	problems, _ := errors.AsType[policy.Problems](err)
-	for _, problem := range problems {
-		if found[problem.Origin.File] == "" {
-			found[problem.Origin.File] = problem.Origin.String() + ": " + problem.Message
+	for name := range s.byFile {
+		if _, still := next[name]; !still {
+			s.forget(name)
 		}
 	}
-	return found
+	s.byFile = next
+	return changed, news
 }
 
-func (s *policySet) read(next map[string]policyFile) (problems []error) {
+// nameOnce leaves out the files that take a name which another one has: who has had it keeps it, and else the first one.
+func (s *policySet) nameOnce(next map[string]policyFile) {
+	had := func(name string) int {
+		if digestsOf(next[name].policies) == digestsOf(s.byFile[name].policies) {
+			return 0
+		}
+		if len(s.byFile[name].policies) > 0 {
+			return 1
+		}
+		return 2
+	}
+	files := slices.SortedFunc(maps.Keys(next), func(a, b string) int { return cmp.Or(cmp.Compare(had(a), had(b)), cmp.Compare(a, b)) })
+	taken := map[string]policy.Origin{}
+	for _, name := range files {
+		clash := claim(taken, next[name].policies)
+		if clash == "" {
+			continue
+		}
+		last := s.byFile[name].policies
+		if claim(taken, last) != "" {
+			last = nil
+		}
+		next[name] = policyFile{policies: last, problem: clash}
+	}
+}
+
+// claim takes the names of the policies, or says which one is taken and takes none.
+func claim(taken map[string]policy.Origin, policies []policy.Policy) (clash string) {
+	for _, p := range policies {
+		if place, is := taken[p.Metadata.Name]; is {
+			return fmt.Sprintf("%s: policy name %q is already taken at %s", p.Origin, p.Metadata.Name, place)
+		}
+	}
+	for _, p := range policies {
+		taken[p.Metadata.Name] = p.Origin
+	}
+	return ""
+}
+
+func (s *policySet) read(next map[string]policyFile) {
 	for _, path := range s.paths {
 		names, err := policyFiles(path, false)
 		if err != nil {
-			problems = append(problems, err)
 			next[path] = policyFile{policies: next[path].policies, problem: err.Error()}
 			for name, known := range s.byFile {
-				if within(path, name) && !gone(name) {
+				if name != path && within(path, name) && !gone(name) {
 					next[name] = policyFile{policies: known.policies, problem: err.Error()}
 				}
 			}
 			continue
 		}
 		for _, name := range names {
-			parsed, err := readPolicy(name)
+			parsed, content, err := readPolicy(name)
 			if err == nil {
 				next[name] = policyFile{policies: parsed}
+				s.keep(name, content)
 				continue
 			}
-			problems = append(problems, err)
-			file := policyFile{problem: err.Error()}
-			if known, found := s.byFile[name]; found && !errors.Is(err, fs.ErrNotExist) {
-				file.policies = known.policies
-			}
-			next[name] = file
+			next[name] = policyFile{policies: s.lastGood(name, err), problem: err.Error()}
 		}
 	}
-	return problems
+}
+
+// lastGood are the policies of a file that cannot be read now.
+func (s *policySet) lastGood(name string, err error) []policy.Policy {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if known := s.byFile[name].policies; len(known) > 0 {
+		return known
+	}
+	content, err := s.store.KeptPolicy(name)
+	if err != nil || content == nil {
+		return nil
+	}
+	parsed, err := policy.Parse(name, content)
+	if err != nil {
+		return nil // of another release
+	}
+	return parsed
+}
+
+func (s *policySet) keep(name string, content []byte) {
+	sum := sha256.Sum256(content)
+	if s.kept[name] == string(sum[:]) {
+		return
+	}
+	if err := s.store.KeepPolicy(name, content); err != nil {
+		s.warn(err)
+		return
+	}
+	s.kept[name] = string(sum[:])
+}
+
+func (s *policySet) forget(name string) {
+	delete(s.kept, name)
+	if err := s.store.ForgetPolicy(name); err != nil {
+		s.warn(err)
+	}
 }
 
 // inForce are the policies, by file and then as they stand there.
@@ -134,17 +206,17 @@ func (s *policySet) known() []knownPolicy {
 	return list
 }
 
-// problems are those of all files, one after the other; empty: there are none.
-func (s *policySet) problems() string {
+// problems is how many files cannot be read as they are.
+func (s *policySet) problems() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var text strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(s.byFile)) {
-		if problem := s.byFile[name].problem; problem != "" {
-			text.WriteString(name + " " + problem + "\n")
+	count := 0
+	for _, file := range s.byFile {
+		if file.problem != "" {
+			count++
 		}
 	}
-	return text.String()
+	return count
 }
 
 func flat(byFile map[string]policyFile) []policy.Policy {

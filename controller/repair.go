@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/composure-dev/composure/internal/api"
@@ -24,14 +25,24 @@ func (l *loop) repair(ctx context.Context, src reconcile.Source, p reconcile.Pro
 	executor := l.config.executor(l.engine, item{source: src, proposal: p}, ApplyOptions{
 		Progress: func(line string) {
 			l.log.Info("transaction", "project", name, "transaction", transaction, "step", line)
-			l.record(api.Event{Type: api.Normal, Project: name, Reason: "Step", Message: line, Transaction: transaction})
+			said, _, _ := strings.Cut(line, "; should this process die") // how to end it by hand is in the log
+			l.record(api.Event{Type: api.Normal, Project: name, Reason: "Step", Message: said, Transaction: transaction})
 		},
 	})
 	executor.NewID = func() string { return transaction }
-	executor.Permit = func() error { return l.permit(p) }
+	src.Now = time.Now()
+	counted := false
+	executor.Permit = func() error {
+		err := l.permit(name, p, src.Now)
+		counted = err == nil && !reconcile.Recovers(p.Plan)
+		return err
+	}
 	defer l.begin(name, transaction)()
 	began := time.Now()
 	applied, err := executor.Apply(ctx, src, p.Plan)
+	if err != nil && counted {
+		l.recreated.giveBack(len(p.Plan.Recreates()))
+	}
 	// What this has changed is not to be found again before its events have come.
 	l.loads.changed(name)
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWithin)

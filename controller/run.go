@@ -104,6 +104,8 @@ func Run(ctx context.Context, c Config, o RunOptions) ([]Status, error) {
 		return nil, err
 	}
 	defer l.queue.ShutDown()
+	l.log.Info("composure runs", l.effective()...)
+	l.logPolicies()
 	if o.Once {
 		err = l.once(ctx)
 	} else {
@@ -133,20 +135,30 @@ func newLoop(ctx context.Context, c Config, o RunOptions) (*loop, error) {
 	if len(paths) == 0 {
 		return nil, errNoPolicies
 	}
-	l.policies = &policySet{paths: paths}
-	_, problems := l.policies.load()
+	if err := l.store().Usable(); err != nil {
+		return nil, hint.Wrap(err, "say where records may be kept with --state-dir")
+	}
+	l.policies = newPolicySet(paths, l.store(), func(err error) { l.log.Error(err, "good policies are not kept for a restart") })
+	_, news := l.policies.load()
 	if len(l.policies.inForce()) == 0 {
-		return nil, errors.Join(problems...)
+		return nil, nothingInForce(news)
 	}
-	for _, problem := range problems {
-		l.log.Error(problem, "policies cannot be read as they are; the others are in force")
-	}
+	l.tellPolicies(news)
 	l.queue = workqueue.NewTypedRateLimitingQueueWithConfig[string](
 		jitter{workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Second, 5*time.Minute)},
 		workqueue.TypedRateLimitingQueueConfig[string]{Name: "projects", MetricsProvider: o.Metrics.Queue()})
-	o.Metrics.PolicyProblems(len(problems))
+	o.Metrics.PolicyProblems(l.policies.problems())
 	o.Metrics.Projects(l.figures)
 	return l, nil
+}
+
+// nothingInForce is why it cannot begin.
+func nothingInForce(news []policyNews) error {
+	var problems []error
+	for _, n := range news {
+		problems = append(problems, errors.New(n.problem))
+	}
+	return errors.Join(problems...)
 }
 
 // open finds the engine. It is connected to later, and again and again.
@@ -225,8 +237,6 @@ func (l *loop) forever(ctx context.Context) error {
 		watcher.Set(projectPrefix+name, paths)
 	})
 	watcher.Set(policiesChanged, l.policies.paths)
-	l.log.Info("composure runs", l.effective()...)
-	l.logPolicies()
 	var workers, sources sync.WaitGroup
 	for range l.options.Workers {
 		workers.Go(func() { l.work(ctx) })

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/composure-dev/composure/internal/api"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/engine/enginetest"
 	"github.com/composure-dev/composure/internal/state"
@@ -143,10 +144,13 @@ func TestRunComesBackToTheEngine(t *testing.T) {
 		m.set(away)
 		d.engine.DropEvents()
 		d.write(filepath.Join(d.dir, "compose.yaml"), strings.Replace(d.file(), "SYNC=true", "SYNC=no", 1))
+		d.after(10 * time.Second)
+		d.want("for a moment", ReasonCompliant, 1)
 		d.after(5 * time.Minute)
-		d.want("while it is away", ReasonCompliant, 1)
-		if d.loop.ready() {
-			t.Error("it is said to be ready")
+		d.want("while it is away", ReasonNoEngine, 1)
+		ready := api.Find(d.loop.projects()[0].Conditions, api.Ready)
+		if d.loop.ready() || ready.Status != api.Unknown || !strings.Contains(ready.Message, "injected") {
+			t.Errorf("it is said to be ready: %+v", ready)
 		}
 		m.set(nil)
 		d.after(5 * time.Minute)

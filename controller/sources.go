@@ -182,7 +182,7 @@ func readPolicies(paths []string, isDefault bool) ([]policy.Policy, error) {
 			return nil, err
 		}
 		for _, name := range names {
-			parsed, err := readPolicy(name)
+			parsed, _, err := readPolicy(name)
 			if found, ok := errors.AsType[policy.Problems](err); ok {
 				problems = append(problems, found...)
 				continue
@@ -199,12 +199,13 @@ func readPolicies(paths []string, isDefault bool) ([]policy.Policy, error) {
 	return policies, policy.Unique(policies)
 }
 
-func readPolicy(name string) ([]policy.Policy, error) {
+func readPolicy(name string) (parsed []policy.Policy, content []byte, err error) {
 	file, err := files.Read(name)
 	if err != nil {
-		return nil, fmt.Errorf("read policy: %w", err)
+		return nil, nil, fmt.Errorf("read policy: %w", err)
 	}
-	return policy.Parse(name, file.Content)
+	parsed, err = policy.Parse(name, file.Content)
+	return parsed, file.Content, err
 }
 
 func policyFiles(path string, isDefault bool) ([]string, error) {

@@ -19,6 +19,7 @@ const (
 	ReasonCompliant   Reason = "Compliant"        // every policy holds
 	ReasonNotSelected Reason = "NotSelected"      // no policy selects a service of it
 	ReasonHeld        Reason = "Held"             // what differs is left to a person
+	ReasonPending     Reason = "PendingRecreate"  // the files are right; that containers are recreated is left to a person
 	ReasonChanging    Reason = "ProjectChanging"  // somebody else is at it: it is left alone until that ends
 	ReasonLocked      Reason = "Locked"           // another transaction is under way
 	ReasonSuspended   Reason = "Suspended"        // a person wants it to be left alone
@@ -50,6 +51,7 @@ type Status struct {
 	Differences int
 	Held        []api.Held
 	Findings    []api.Finding // the differences
+	Suspended   bool          // a person has said so; Reason is ReasonSuspended only where that keeps something from being done
 	Policies    []selection   // sorted by name
 	// Observed, Attempted and Applied are digests of policies, files and surroundings, see api.Project.
 	Observed, Attempted, Applied string
@@ -100,7 +102,7 @@ func (s *statuses) set(status Status) (now, was Status, known bool) {
 	if known && was.Reason == status.Reason {
 		status.Since = was.Since
 	}
-	before, after := was.holds(), status.holds()
+	before, after := was.truths(), status.truths()
 	for i := range status.turned {
 		status.turned[i] = status.LookedAt
 		if known && before[i] == after[i] {
@@ -115,7 +117,8 @@ func (s *statuses) set(status Status) (now, was Status, known bool) {
 		status.Applied = status.Observed
 	}
 	if status.Observed == "" { // it could not be looked at
-		status.Observed, status.Policies = was.Observed, was.Policies
+		status.Observed, status.Policies, status.Suspended = was.Observed, was.Policies, was.Suspended
+		status.Differences, status.Held, status.Findings = was.Differences, was.Held, was.Findings
 	}
 	status.Policies = slices.Clone(status.Policies) // who has asked may still read those of before
 	for i, now := range status.Policies {
@@ -129,11 +132,22 @@ func (s *statuses) set(status Status) (now, was Status, known bool) {
 	return status, was, known
 }
 
-func (s Status) holds() [3]bool { return [3]bool{s.Ready, s.Reconciling, s.Stalled} }
+// ReadyWord is the value of the condition Ready.
+func (s Status) ReadyWord() string { return s.truths()[0] }
+
+// truths are the values of the conditions Ready, Reconciling and Stalled. What could not be looked at is neither ready nor not.
+func (s Status) truths() [3]string {
+	ready := truth(s.Ready)
+	if s.Reason == ReasonFailed || s.Reason == ReasonNoEngine {
+		ready = api.Unknown
+	}
+	return [3]string{ready, truth(s.Reconciling), truth(s.Stalled)}
+}
 
 // news reports whether a status says something that the one before did not.
 func (s Status) news(was Status) bool {
-	return was.Reason != s.Reason || was.Message != s.Message || !slices.Equal(was.Held, s.Held)
+	return was.Reason != s.Reason || was.Message != s.Message || was.Stalled != s.Stalled || was.Differences != s.Differences || was.Suspended != s.Suspended ||
+		!slices.Equal(was.Held, s.Held)
 }
 
 // next notes when a project is looked at again.

@@ -10,24 +10,44 @@ import (
 	"time"
 
 	"github.com/composure-dev/composure/internal/api"
+	"github.com/composure-dev/composure/internal/compose"
 	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/metrics"
 	"github.com/composure-dev/composure/internal/view"
 	"github.com/composure-dev/composure/reconcile"
 )
 
-// failed notes what will be tried again.
+// failingFor is how long a look must have failed before a person is asked for: what passes by itself mostly does within it.
+const failingFor = 5 * time.Minute
+
+// failed notes what will be tried again. A person is needed for files that are wrong, and for what goes on failing.
 func (l *loop) failed(name string, err error) {
-	reason := ReasonFailed
-	if errors.Is(err, engine.ErrUnreachable) || errors.Is(err, view.ErrIncomplete) {
-		reason = ReasonNoEngine
+	status := Status{Project: name, Reconciling: true, Reason: ReasonFailed, Message: err.Error()}
+	_, isParse := errors.AsType[*compose.ParseError](err)
+	was, _ := l.statuses.get(name)
+	switch {
+	case errors.Is(err, engine.ErrUnreachable):
+		status.Reason = ReasonNoEngine
+	case errors.Is(err, view.ErrIncomplete):
+		l.mu.Lock()
+		met, cause := l.met, l.cause
+		l.mu.Unlock()
+		if !met {
+			return // it is looked at as soon as all is listed
+		}
+		status.Reason, status.Message = ReasonNoEngine, cmp.Or(cause, "its containers are being listed anew")
+	case isParse || was.Reason == ReasonFailed && time.Since(was.Since) >= failingFor:
+		status.Reconciling, status.Stalled = false, true
 	}
-	l.tell(Status{Project: name, Reconciling: true, Reason: reason, Message: err.Error()})
+	l.tell(status)
 }
 
 // tell notes a status. What it says that is new is logged, recorded as an event, and told to those who are notified.
 func (l *loop) tell(status Status) {
 	status.LookedAt = time.Now().UTC()
+	if _, looked := l.statuses.get(status.Project); !looked {
+		l.recall(&status)
+	}
 	now, was, known := l.statuses.set(status)
 	if !known || selected(now) != selected(was) {
 		for _, s := range now.Policies {
@@ -37,17 +57,45 @@ func (l *loop) tell(status Status) {
 	if known && !now.news(was) {
 		return
 	}
-	if l.options.Summary != nil {
-		l.options.Summary(l.statuses.summary())
-	}
+	l.summarize()
 	l.log.Info("project looked at", "project", now.Project, "ready", now.Ready, "reason", now.Reason,
 		"message", now.Message, "differences", now.Differences, "held", now.HeldWords())
+	if now.Suspended != was.Suspended {
+		event := now.suspension()
+		l.log.Info("project suspended or resumed", "project", now.Project, "suspended", now.Suspended)
+		l.notify(l.record(event))
+	}
 	if now.Reason == ReasonNotSelected && !known {
 		return
 	}
 	event := l.record(now.event())
 	if l.settled.changed(now) {
 		l.notify(event)
+	}
+}
+
+// suspension is that a project was suspended, or resumed.
+func (s Status) suspension() api.Event {
+	if s.Suspended {
+		return api.Event{Type: api.Normal, Project: s.Project, Reason: string(ReasonSuspended), Message: "it is left alone until composure resume, or the next composure apply that changes it"}
+	}
+	return api.Event{Type: api.Normal, Project: s.Project, Reason: "Resumed"}
+}
+
+// recall fills in how the last transaction of a project ended that an earlier process has looked after.
+func (l *loop) recall(status *Status) {
+	records, _ := l.store().List(status.Project) // those that can be read; gate says it when one cannot be
+	for _, record := range slices.Backward(records) {
+		if record.Ended != nil {
+			status.Transaction, status.Outcome = record.Transaction, string(record.Outcome)
+			return
+		}
+	}
+}
+
+func (l *loop) summarize() {
+	if l.options.Summary != nil {
+		l.options.Summary(l.statuses.summary())
 	}
 }
 
@@ -84,9 +132,9 @@ func (l *loop) record(e api.Event) api.Event {
 	return l.events.Append(e)
 }
 
-// notify passes an event on to those who want to be told.
+// notify passes an event on to those who want to be told. Where another operator leads it tells them.
 func (l *loop) notify(e api.Event) {
-	if l.options.Notify != nil {
+	if l.options.Notify != nil && !l.follows() {
 		l.options.Notify(newID(), e)
 	}
 }
@@ -118,7 +166,7 @@ func (l *loop) figures() []metrics.Project {
 	var list []metrics.Project
 	for _, s := range l.statuses.list() {
 		list = append(list, metrics.Project{
-			Name: s.Project, Ready: s.Ready, Reconciling: s.Reconciling, Stalled: s.Stalled, Suspended: s.Reason == ReasonSuspended,
+			Name: s.Project, Ready: s.Ready, Reconciling: s.Reconciling, Stalled: s.Stalled, Suspended: s.Suspended,
 			Reason: string(s.Reason), Drifted: s.Differences, Held: len(s.Held), LookedAt: s.LookedAt,
 		})
 	}
@@ -152,7 +200,7 @@ type settled struct {
 
 // changed reports whether a status settles a project otherwise than it was. One that is ready when it is first looked at is no news.
 func (s *settled) changed(status Status) bool {
-	if !status.Ready && !status.Stalled && status.Reason != ReasonSuspended {
+	if !status.Ready && !status.Stalled {
 		return false
 	}
 	s.mu.Lock()

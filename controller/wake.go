@@ -24,19 +24,32 @@ const (
 // fullEvery is how many resyncs there are from one that looks at everything anew to the next.
 const fullEvery = 10
 
+// blip is how long an engine may be away before projects are said not to be known any more.
+const blip = 30 * time.Second
+
 // follow keeps the view true to the engine until ctx ends: it subscribes, and then lists, so that there is no gap between the two.
 // When the events break off nothing is concluded from the view before it is complete again.
 func (l *loop) follow(ctx context.Context) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 200*time.Millisecond, 30*time.Second
+	var away time.Time // since when nobody answers, until that is told of each project
 	for ctx.Err() == nil {
 		l.beat()
-		err := l.followOnce(ctx, pause.Reset)
+		err := l.followOnce(ctx, func() {
+			pause.Reset()
+			away = time.Time{}
+		})
 		if ctx.Err() != nil {
 			return
 		}
 		l.view.Forget()
 		l.connected(false, err)
+		if away.IsZero() {
+			away = time.Now()
+		}
+		if time.Since(away) >= blip {
+			l.wakeAll() // they say then that they cannot be looked at
+		}
 		sleep(ctx, pause.NextBackOff())
 	}
 }
@@ -69,6 +82,7 @@ func (l *loop) followOnce(ctx context.Context, reset func()) error {
 			round++
 			resync.Reset(l.pause(round))
 		case <-l.now:
+			l.log.Info("everything is looked at anew, as asked")
 			if err := l.resync(ctx, true); err != nil {
 				return err
 			}
@@ -89,7 +103,7 @@ func (l *loop) beat() {
 func (l *loop) alive() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Since(l.beaten) < 2*lookWithin+2*l.options.Resync
+	return time.Since(l.beaten) < 2*lookWithin+2*l.options.Resync+time.Minute
 }
 
 // subscribe gives up on an engine that accepts the question and does not answer it.
@@ -122,7 +136,8 @@ func (l *loop) note(event engine.Event) {
 	case project == "" || !l.wanted(project):
 	default:
 		// Only what docker compose does, or a person by hand: a container that crashes again and again touches nothing.
-		if slices.Contains([]events.Action{events.ActionCreate, events.ActionDestroy, events.ActionRename}, event.Action) && !l.mending(project) {
+		if slices.Contains([]events.Action{events.ActionCreate, events.ActionDestroy, events.ActionRename}, event.Action) &&
+			!event.OneOff && !l.mending(project) {
 			l.touch(project)
 		}
 		l.queue.Add(project)
@@ -214,19 +229,9 @@ func (l *loop) changed(what string) {
 }
 
 func (l *loop) loadPolicies() (changed bool) {
-	before := l.policies.problems()
-	changed, problems := l.policies.load()
-	l.options.Metrics.PolicyProblems(len(problems))
-	if told := l.policies.problems(); told != before {
-		for _, problem := range problems {
-			l.log.Error(problem, "policies cannot be read as they are; what was read before stays in force")
-			l.notify(l.record(api.Event{Type: api.Warning, Reason: policyInvalid, Message: problem.Error()}))
-		}
-		if len(problems) == 0 {
-			l.log.Info("policies can be read again")
-			l.record(api.Event{Type: api.Normal, Reason: "PoliciesValid"})
-		}
-	}
+	changed, news := l.policies.load()
+	l.options.Metrics.PolicyProblems(l.policies.problems())
+	l.tellPolicies(news)
 	if changed {
 		l.log.Info("policies changed", "policies", names(l.policies.inForce()))
 		l.record(api.Event{Type: api.Normal, Reason: "PoliciesChanged", Message: strings.Join(names(l.policies.inForce()), ", ")})
@@ -235,11 +240,27 @@ func (l *loop) loadPolicies() (changed bool) {
 	return changed
 }
 
+// tellPolicies tells of each file once that it cannot be read as it is, and that it can be again.
+func (l *loop) tellPolicies(news []policyNews) {
+	for _, n := range news {
+		if n.problem == "" {
+			l.log.Info("policy file can be read again", "file", n.file)
+			l.notify(l.record(api.Event{Type: api.Normal, Reason: "PolicyValid", Message: n.file}))
+			continue
+		}
+		l.log.Error(errors.New(n.problem), "policy file cannot be read as it is; what was read before stays in force", "file", n.file)
+		l.notify(l.record(api.Event{Type: api.Warning, Reason: policyInvalid, Message: n.problem}))
+	}
+}
+
 // connected notes whether the engine answers, and says so once for each change.
 func (l *loop) connected(is bool, err error) {
 	l.mu.Lock()
 	first, was := !l.met, l.answers
-	l.met, l.answers = true, is
+	l.met, l.answers, l.cause = true, is, ""
+	if err != nil {
+		l.cause = err.Error()
+	}
 	l.mu.Unlock()
 	l.options.Metrics.EngineConnected(is)
 	switch {

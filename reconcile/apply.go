@@ -118,16 +118,21 @@ func (e *Executor) carryOut(
 	if onlyLocks := len(unlocked) > 0 && len(expected.Steps) == 0; !onlyLocks && !Same(expected, proposal.Plan) {
 		return Applied{}, hint.Wrap(ErrMoved, "look at the plan again with: composure diff")
 	}
-	if e.Permit != nil {
-		if err := e.Permit(); err != nil {
+	if len(unlocked) > 0 || Recovers(proposal.Plan) {
+		if err := e.permitted(); err != nil {
 			return Applied{}, err
 		}
-	}
-	if len(unlocked) > 0 || Recovers(proposal.Plan) {
 		return e.recover(ctx, src, proposal, unlocked), nil
 	}
 	t := newTransaction(e, src, proposal, id)
 	return t.run(ctx)
+}
+
+func (e *Executor) permitted() error {
+	if e.Permit == nil {
+		return nil
+	}
+	return e.Permit()
 }
 
 // Same reports whether two plans do the same to the same: equal inputs and equal steps.
@@ -196,7 +201,10 @@ func (t *transaction) run(ctx context.Context) (Applied, error) {
 	if err := t.readyToSave(ctx); err != nil {
 		return Applied{}, err
 	}
-	t.tryBaseline(ctx)
+	t.tryBaseline(ctx) // takes its time
+	if err := t.permitted(); err != nil {
+		return Applied{}, err
+	}
 	if err := t.begin(); err != nil {
 		return Applied{}, err
 	}

@@ -56,7 +56,7 @@ func readToken(file string) (string, error) {
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("read the token: %w", err)
+		return "", hint.Wrap(fmt.Errorf("read the token: %w", err), "check the path given with --token-file")
 	}
 	token := strings.TrimSpace(string(content))
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {

@@ -47,6 +47,9 @@ func (f *listenFlags) open(ctx context.Context, options *controller.RunOptions) 
 	if err != nil {
 		return err
 	}
+	if token != "" && len(token) < shortestToken {
+		return hint.Wrap(fmt.Errorf("%s holds a token of less than %d characters", f.tokenFile, shortestToken), "make one with: openssl rand -hex 32")
+	}
 	options.Metrics = metrics.New(buildOf().Version)
 	options.Guard, options.Profile = api.Guard{Token: token}, f.profile
 	for _, name := range f.public {
@@ -74,6 +77,9 @@ func (f *listenFlags) open(ctx context.Context, options *controller.RunOptions) 
 	}
 	return nil
 }
+
+// shortestToken is what nobody guesses, in characters.
+const shortestToken = 16
 
 // socketMode lets the socket's owner and group ask.
 const socketMode = 0o660

@@ -58,9 +58,12 @@ func main() {
 	}))
 }
 
-// run is the whole command. The first interrupt cancels it, so that what was begun is put in order; the second one ends it.
+// run is the whole command. The first interrupt or SIGTERM cancels it, so that what was begun is put in order; an interrupt after that
+// ends it. Another SIGTERM does not: timeout(1) sends two, and whoever manages services ends what hangs by other means.
 func run(args []string, in invocation) (code int) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	terminated, deaf := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer deaf()
+	ctx, stop := signal.NotifyContext(terminated, os.Interrupt)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	defer func() {

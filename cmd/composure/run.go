@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/composure-dev/composure/controller"
 	"github.com/composure-dev/composure/internal/systemd"
@@ -50,7 +52,7 @@ func newRun(in invocation) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run [flags]", Example: runExample, Long: runLong, Args: noArguments,
 		Short: "Keep projects true to their policies, for ever: find what drifts, and mend what a policy enforces",
-		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), in) },
+		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd, in) },
 	}
 	set := cmd.Flags()
 	set.SortFlags = false
@@ -99,7 +101,8 @@ func (f *runFlags) validate(cmd *cobra.Command) error {
 	return nil
 }
 
-func (f *runFlags) run(ctx context.Context, in invocation) (err error) {
+func (f *runFlags) run(cmd *cobra.Command, in invocation) (err error) {
+	ctx := cmd.Context()
 	if err := f.needsRecords(in); err != nil {
 		return err
 	}
@@ -133,11 +136,28 @@ func (f *runFlags) run(ctx context.Context, in invocation) (err error) {
 	if err != nil {
 		return err
 	}
+	config.Log.Info("flags", f.said(cmd)...)
 	statuses, err := controller.Run(ctx, config, options)
 	if !f.once {
 		return err
 	}
 	return f.conclude(in, statuses, err)
+}
+
+// said are the flags that were given, for the log; of what may hold a secret the host alone.
+func (f *runFlags) said(cmd *cobra.Command) []any {
+	var said []any
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if flag.Name != "redis" && flag.Name != "webhook" {
+			said = append(said, flag.Name, flag.Value.String())
+		}
+	})
+	for name, raw := range map[string]string{"redis": f.outward.redis, "webhook": f.outward.webhook} {
+		if target, err := url.Parse(raw); err == nil && raw != "" {
+			said = append(said, name, target.Scheme+"://"+target.Host)
+		}
+	}
+	return said
 }
 
 func (f *runFlags) logger(in invocation) logr.Logger {
@@ -158,7 +178,7 @@ func (f *runFlags) conclude(in invocation, statuses []controller.Status, err err
 	worst := exitOK
 	for _, s := range statuses {
 		message := strings.Join(append([]string{s.Message}, s.HeldWords()...), "; ")
-		fmt.Fprintf(table, "%s\t%t\t%s\t%d\t%s\n", s.Project, s.Ready, s.Reason, s.Differences, strings.Trim(message, "; "))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", s.Project, s.ReadyWord(), s.Reason, s.Differences, strings.Trim(message, "; "))
 		worst = max(worst, s.ExitCode())
 	}
 	if flushed := table.Flush(); err == nil {

@@ -175,6 +175,9 @@ func (c *Client) ask(ctx context.Context, method, path string) (*http.Response, 
 	case http.StatusNotFound:
 		return nil, hint.Wrap(&NotFoundError{message}, "see the projects that the daemon knows with: composure get projects")
 	case http.StatusUnauthorized:
+		if c.token != "" {
+			return nil, hint.Wrap(fmt.Errorf("the daemon at %s does not know the token", c.where), "it is the content of the file that run was given as --token-file")
+		}
 		return nil, hint.Wrap(fmt.Errorf("the daemon at %s wants a token", c.where), "name the file that run was given as --token-file: --token-file, or COMPOSURE_TOKEN_FILE")
 	default:
 		return nil, fmt.Errorf("the daemon at %s says: %s", c.where, message)

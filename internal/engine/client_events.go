@@ -118,6 +118,7 @@ func eventOf(message events.Message) Event {
 		Project: attributes[LabelProject],
 		Service: attributes[LabelService],
 		Role:    attributes[LabelRole],
+		OneOff:  attributes[LabelOneoff] == "True",
 		Time:    time.Unix(0, message.TimeNano),
 	}
 }

@@ -21,6 +21,7 @@ type Event struct {
 	Project string        // by the labels of compose, "" without them
 	Service string
 	Role    string // of what Composure has made for its own needs: LabelRole
+	OneOff  bool   // it is of docker compose run
 	Time    time.Time
 }
 

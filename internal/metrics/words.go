@@ -23,7 +23,7 @@ const (
 func reasons() []string {
 	return []string{
 		"Compliant", "NotSelected", "Held", "ProjectChanging", "Locked", "Suspended", "Quarantined", "BudgetSpent", "Repairing", "RolledBack",
-		"RollbackFailed", "FilesUnreachable", "Failed", "EngineAway", "Standby", "TooManyServices", Gone,
+		"RollbackFailed", "FilesUnreachable", "Failed", "EngineAway", "Standby", "TooManyServices", "PendingRecreate", Gone,
 	}
 }
 

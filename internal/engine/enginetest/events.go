@@ -80,6 +80,7 @@ func (e *Engine) tell(b *box, action events.Action, at time.Time) {
 		Project: b.Config.Labels[engine.LabelProject],
 		Service: b.Config.Labels[engine.LabelService],
 		Role:    b.Config.Labels[engine.LabelRole],
+		OneOff:  b.Config.Labels[engine.LabelOneoff] == "True",
 		Time:    at,
 	})
 }
