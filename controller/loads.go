@@ -12,12 +12,18 @@ import (
 
 // loads remembers the compose projects that were loaded, until one of their files may have changed. A project is remembered only once
 // its files are watched: a change between the two would go unseen. It may be used by several goroutines at once.
+//
+// A loaded project is large, and most of them are not looked at for hours: all but the ones looked at last are frozen.
 type loads struct {
 	set func(name string, paths []string) // watches
 
 	mu     sync.Mutex
 	loaded map[string]*loaded
+	warm   []string // the names of those that are not frozen, the one looked at last at the end
 }
+
+// warmProjects is how many projects are not frozen.
+const warmProjects = 32
 
 // loaded is what is remembered of one project.
 type loaded struct {
@@ -28,7 +34,8 @@ type loaded struct {
 
 type remembered struct {
 	options compose.Options
-	project *compose.Project
+	project *compose.Project // nil while it is frozen
+	frozen  *compose.Frozen  // nil until it is for the first time
 }
 
 func newLoads(set func(string, []string)) *loads {
@@ -40,11 +47,11 @@ func (l *loads) load(ctx context.Context, name string, options compose.Options) 
 	if options.Overlay != nil {
 		return compose.Load(ctx, options)
 	}
-	project, version := l.find(name, options)
-	if project != nil {
-		return project, nil
+	project, version, err := l.find(name, options)
+	if project != nil || err != nil {
+		return project, err
 	}
-	project, err := compose.Load(ctx, options)
+	project, err = compose.Load(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -52,21 +59,52 @@ func (l *loads) load(ctx context.Context, name string, options compose.Options) 
 	defer l.mu.Unlock()
 	known := l.of(name)
 	if known.version == version && !slices.ContainsFunc(filesOf(project), func(path string) bool { return !slices.Contains(known.paths, path) }) {
-		known.projects = append(known.projects, remembered{options, project})
+		known.projects = append(known.projects, remembered{options: options, project: project})
+		l.warmUp(name)
 	}
 	return project, nil
 }
 
-func (l *loads) find(name string, options compose.Options) (*compose.Project, int) {
+func (l *loads) find(name string, options compose.Options) (project *compose.Project, version int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.of(name)
-	for _, r := range known.projects {
-		if sameOptions(r.options, options) {
-			return r.project, known.version
+	for i, r := range known.projects {
+		if !sameOptions(r.options, options) {
+			continue
 		}
+		if r.project == nil {
+			if r.project, err = r.frozen.Thaw(); err != nil {
+				return nil, known.version, err
+			}
+			known.projects[i] = r
+		}
+		l.warmUp(name)
+		return r.project, known.version, nil
 	}
-	return nil, known.version
+	return nil, known.version, nil
+}
+
+// warmUp notes that a project is looked at, and freezes the one that was not for the longest time. It is called with the lock held.
+func (l *loads) warmUp(name string) {
+	l.warm = append(slices.DeleteFunc(l.warm, func(other string) bool { return other == name }), name)
+	if len(l.warm) <= warmProjects {
+		return
+	}
+	coldest := l.warm[0]
+	l.warm = slices.Delete(l.warm, 0, 1)
+	if l.loaded[coldest] == nil {
+		return
+	}
+	for i, r := range l.loaded[coldest].projects {
+		if r.frozen == nil {
+			r.frozen, _ = r.project.Freeze() // one that cannot be frozen stays as it is
+		}
+		if r.frozen != nil {
+			r.project = nil
+		}
+		l.loaded[coldest].projects[i] = r
+	}
 }
 
 // of is called with the lock held.

@@ -228,7 +228,8 @@ func (l *load) project(ctx context.Context) (*Project, error) {
 		return nil, err
 	}
 	p := &Project{
-		Name: l.model.Name, Directory: l.directory, Files: l.files, Services: map[string]*Service{}, model: l.model,
+		Name: l.model.Name, Directory: l.directory, Files: l.files, Services: map[string]*Service{},
+		model:       &types.Project{Networks: l.model.Networks, Volumes: l.model.Volumes, Secrets: l.model.Secrets, Configs: l.model.Configs},
 		Environment: map[string]EnvironmentValue{}, configs: configs, selfReferring: o.selfReferring,
 	}
 	for name, value := range w.env.values {

@@ -44,7 +44,7 @@ type Project struct {
 	// Typed are the values of environment blocks that YAML turns into something else than their text, sorted by place.
 	Typed []Typed
 
-	model   *types.Project // as compose-go gives it
+	model   *types.Project // as compose-go gives it, but for the services: configs has those, and the two together are large
 	configs types.Services // resolved as compose resolves them before it hashes
 	// selfReferring are the services whose env_file takes a value from their own environment, which compose does since 2.35.
 	selfReferring map[string]bool
