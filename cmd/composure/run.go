@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -101,6 +102,10 @@ func (f *runFlags) validate(cmd *cobra.Command) error {
 	return nil
 }
 
+// garbage is how much of it may lie beside what lives before it is collected, in percent. The runtime's 100 would make a daemon of
+// 10,000 containers half as large again, and spares 4 % of its CPU time.
+const garbage = 40
+
 func (f *runFlags) run(cmd *cobra.Command, in invocation) (err error) {
 	ctx := cmd.Context()
 	if err := f.needsRecords(in); err != nil {
@@ -117,6 +122,9 @@ func (f *runFlags) run(cmd *cobra.Command, in invocation) (err error) {
 		Open: in.openLive, Once: f.once, Workers: f.workers, Resync: f.resync, Budget: f.budget, MaxServices: f.services,
 	}
 	if !f.once {
+		if in.getenv("GOGC") == "" {
+			debug.SetGCPercent(garbage)
+		}
 		if err := f.listen.open(ctx, &options); err != nil {
 			return err
 		}
