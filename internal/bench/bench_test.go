@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 func full() bool { return os.Getenv("COMPOSURE_BENCH") == "full" }
 
 // patience bounds every wait. A test that needs it is red: it is long for a machine that is busy with other things.
-const patience = 5 * time.Minute
+const patience = 20 * time.Minute
 
 // eventually looks again and again until the condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
