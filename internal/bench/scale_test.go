@@ -19,15 +19,16 @@ const (
 // scale is what was measured on one engine.
 type scale struct {
 	*world
-	first   figures        // until every project was looked at
-	asked   map[string]int // by then
-	drift   figures        // each, to its finding
-	full    figures        // a resync that believes nothing
-	resync  figures        // one without drift
-	lists   float64        // of each resync
-	others  int            // requests of all resyncs beside the lists
-	mended  figures        // each, to the end of its transaction
-	settled int64          // RSS after a full resync
+	first    figures        // until every project was looked at
+	asked    map[string]int // by then
+	drift    figures        // each, to its finding
+	full     figures        // a resync that believes nothing
+	resync   figures        // one without drift
+	resynced int64          // RSS at most, of a daemon that also lists while it looks at everything for the first time
+	lists    float64        // of each resync
+	others   int            // requests of all resyncs beside the lists
+	mended   figures        // each, to the end of its transaction
+	settled  int64          // RSS after a full resync
 }
 
 // TestScale measures the same on engines of different size, side by side: whatever else the machine does meets all of them.
@@ -138,6 +139,7 @@ func (s *scale) measureResyncs(t *testing.T, resyncs int) {
 		after := s.counts()
 		s.lists = float64(after["list"]-counts["list"]) / float64(resyncs)
 		s.others = total(after) - total(counts) - after["list"] + counts["list"]
+		s.resynced = d.memory("VmHWM")
 		if after["inspect"]-counts["inspect"] < s.size {
 			return
 		}
@@ -217,14 +219,16 @@ func printScales(t *testing.T, scales []*scale) {
 			append(cpu, ratio(float64(last.cpu), float64(first.cpu))), append(objects, ratio(last.objects, first.objects)), append(size, ratio(last.bytes, first.bytes)))
 	}
 	rss, peak, settled := []string{"RSS after first sync"}, []string{"RSS at most until then"}, []string{"RSS after a full resync"}
+	resynced := []string{"RSS at most, with resyncs meanwhile"}
 	lists, requests := []string{"lists of a resync"}, []string{"other requests of a resync"}
 	for _, s := range scales {
 		rss, peak, settled = append(rss, megabytes(float64(s.first.rss))), append(peak, megabytes(float64(s.first.peak))), append(settled, megabytes(float64(s.settled)))
+		resynced = append(resynced, megabytes(float64(s.resynced)))
 		lists, requests = append(lists, fmt.Sprint(s.lists)), append(requests, fmt.Sprint(s.others))
 	}
 	memory, calls := [][]string{rss, peak}, [][]string{}
 	if full() {
-		memory, calls = append(memory, settled), [][]string{lists, requests}
+		memory, calls = append(memory, settled, resynced), [][]string{lists, requests}
 	}
 	for _, row := range slices.Concat(memory, calls) {
 		rows = append(rows, append(row, ""))
