@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -29,6 +30,10 @@ func (v *validator) window(path string, w *Window) {
 		return
 	}
 	path += ".schedule"
+	if strings.Contains(w.Schedule, "=") { // TZ= and CRON_TZ= would be heeded, and the schedule then read in two zones
+		v.problem(path, path+" is not minute, hour, day of the month, month and day of the week alone", "name the zone in timeZone")
+		return
+	}
 	if restrictsBothDays(w.Schedule) {
 		v.problem(path, path+" gives a day of the month and a day of the week, which crons understand differently",
 			"give one of them and * for the other; the first Sunday is 0 2 * * 0#1, the last one 0 2 * * 0#L")
