@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 )
 
 const (
@@ -27,12 +30,12 @@ func readFile(path string) ([]byte, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, unreadable{err}
+		return nil, readError(err)
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
-		return nil, unreadable{err}
+		return nil, readError(err)
 	}
 	if len(content) > maxFileSize {
 		return nil, tooLarge(path)
@@ -45,8 +48,18 @@ type unreadable struct{ error }
 
 func (e unreadable) Unwrap() error { return e.error }
 
+// readError marks an error of a file that is not there or closed to us, as it will be at the next look. What may pass by itself (no
+// descriptor is left, a disk or a network drive fails) is no word on the file.
+func readError(err error) error {
+	lasting := func(cause error) bool { return errors.Is(err, cause) }
+	if slices.ContainsFunc([]error{fs.ErrNotExist, fs.ErrPermission, syscall.ENOTDIR, syscall.ELOOP, syscall.EISDIR}, lasting) {
+		return unreadable{err}
+	}
+	return err
+}
+
 // IsUnreadable reports whether an error of [Load] means that a file is not there or cannot be read from here, rather than that it is
-// not as it should be.
+// not as it should be or could not be read just now.
 func IsUnreadable(err error) bool {
 	_, is := errors.AsType[unreadable](err)
 	return is || errors.Is(err, ErrNoComposeFile)
@@ -60,7 +73,7 @@ func checkFile(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return unreadable{err}
+		return readError(err)
 	case info.IsDir():
 		return unreadable{fmt.Errorf("%q is a directory", path)}
 	case !info.Mode().IsRegular():

@@ -78,7 +78,7 @@ func setHint(required *template.MissingRequiredError) string {
 // loadError gives an error of compose-go its place and leaves out what it quotes of the files.
 func (l *load) loadError(err error) error {
 	placed := l.placed(err)
-	if isNotExist(err) {
+	if IsUnreadable(readError(err)) {
 		return unreadable{placed} // it has looked for a file itself
 	}
 	return placed

@@ -1,9 +1,11 @@
 package compose
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -72,6 +74,41 @@ func TestUnreadableFilesAreNotWrongOnes(t *testing.T) {
 				if err == nil && name != "NothingAtHand" {
 					t.Errorf("%s, %s: it loads", tc.reason, way)
 				}
+			}
+		})
+	}
+}
+
+// What the system says while it is in trouble must not pass for a project whose files are gone.
+func TestUnreadableForNow(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		cause  error
+		want   bool
+	}{
+		"Gone":         {"it was deleted", syscall.ENOENT, true},
+		"Closed":       {"the mode of the file", syscall.EACCES, true},
+		"Forbidden":    {"a security module", syscall.EPERM, true},
+		"NoFolder":     {"a file is where a folder was", syscall.ENOTDIR, true},
+		"Circle":       {"a symbolic link leads to itself", syscall.ELOOP, true},
+		"Folder":       {"it was opened, and is none to be read", syscall.EISDIR, true},
+		"Descriptors":  {"the process has too many open", syscall.EMFILE, false},
+		"AllOfThem":    {"the host has too many open", syscall.ENFILE, false},
+		"Disk":         {"it fails", syscall.EIO, false},
+		"NetworkDrive": {"its server was started anew", syscall.ESTALE, false},
+		"Timeout":      {"its server does not answer", syscall.ETIMEDOUT, false},
+		"Memory":       {"the kernel has none left", syscall.ENOMEM, false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := fmt.Errorf("load: %w", readError(&os.PathError{Op: "open", Path: "/srv/shop/compose.yaml", Err: tc.cause}))
+			if got := IsUnreadable(err); got != tc.want {
+				t.Errorf("%s: unreadable is %v for %v", tc.reason, got, err)
+			}
+			l := &load{files: []File{{Path: "/srv/shop/compose.yaml"}}}
+			err = l.loadError(fmt.Errorf("failed to load: %w", &os.PathError{Op: "open", Path: "/srv/shop/base.yaml", Err: tc.cause}))
+			if got := IsUnreadable(err); got != tc.want {
+				t.Errorf("%s: what compose-go has tried to read itself: unreadable is %v for %v", tc.reason, got, err)
 			}
 		})
 	}
