@@ -30,7 +30,8 @@ const (
 	maxAnswer = 64 << 10
 )
 
-// Run delivers messages, one after the other, until ctx ends. What waits then is tried once more, for 5 seconds at most in all.
+// Run delivers messages, one after the other, until ctx ends. What waits then is tried once more, for 5 seconds at most in all, and
+// until the receiver cannot be had.
 func (w *Webhook) Run(ctx context.Context) {
 	sending, cancel := outlive(ctx, drainWithin)
 	defer cancel()
@@ -43,7 +44,7 @@ func (w *Webhook) Run(ctx context.Context) {
 		switch {
 		case err == nil:
 			w.told(Delivered)
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && !refused(err):
 			w.abandon(m, err)
 			return
 		default:
@@ -84,22 +85,32 @@ func (w *Webhook) next(ctx context.Context) (m message, found bool) {
 	}
 }
 
+// refused tells a message that is not taken, whenever it is sent, from a receiver that takes none now.
+func refused(err error) bool {
+	_, permanent := errors.AsType[*backoff.PermanentError](err)
+	return permanent
+}
+
 // deliver sends a message until it is taken or refused, or given up. It waits between tries only until ctx ends; sending bounds the
-// tries themselves.
+// tries themselves. The error is that of the last try.
 func (w *Webhook) deliver(ctx, sending context.Context, m message) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier = firstPause, longestPause, 2
-	try := func() (struct{}, error) { return struct{}{}, w.try(sending, m) }
+	var last error
+	try := func() (struct{}, error) {
+		last = w.try(sending, m)
+		return struct{}{}, last
+	}
 	begun := ctx.Err() == nil
 	_, err := backoff.Retry(ctx, try, backoff.WithBackOff(pause), backoff.WithMaxTries(maxTries),
 		backoff.WithMaxElapsedTime(max(maxAge-time.Since(m.queued), 1)),
 		backoff.WithNotify(func(err error, again time.Duration) {
 			w.log.V(1).Info("webhook message is tried again", "id", m.id, "cause", err.Error(), "after", again)
 		}))
-	if cut := begun && err != nil && ctx.Err() != nil; cut && sending.Err() == nil {
+	if cut := begun && err != nil && ctx.Err() != nil; cut && !refused(last) && sending.Err() == nil {
 		return w.try(sending, m) // instead of the pause that was cut short
 	}
-	return err
+	return last
 }
 
 // abandon says what is left when the program ends.
