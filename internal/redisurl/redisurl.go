@@ -4,6 +4,7 @@ package redisurl
 import (
 	"errors"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -51,9 +52,6 @@ func parse(raw string) (options *redis.Options, problem string) {
 	}
 	switch parsed.Scheme {
 	case "redis", "rediss":
-		if parsed.Host == "" {
-			return nil, "names no host"
-		}
 	case "unix":
 		if parsed.Host != "" {
 			return nil, "has a host before the path of the socket; it takes three slashes"
@@ -64,13 +62,24 @@ func parse(raw string) (options *redis.Options, problem string) {
 	if parsed.Fragment != "" {
 		return nil, "has a #; in a password write it as %23"
 	}
-	for name := range parsed.Query() {
+	// What was meant for a password would make of its beginning the host, which is no secret.
+	if strings.ContainsAny(parsed.RawQuery, "@;") {
+		return nil, "has an @ or a ; behind a ?; in a password write ? as %3F, ; as %3B and @ as %40"
+	}
+	parameters, err := url.ParseQuery(parsed.RawQuery)
+	if err != nil {
+		return nil, "has a parameter that is not percent-encoded; in a password write ? as %3F"
+	}
+	for name := range parameters {
 		if name != "db" && name != "skip_verify" {
 			return nil, "has a parameter that is neither db nor skip_verify; in a password write ? as %3F"
 		}
 	}
 	if options, err = redis.ParseURL(raw); err != nil {
 		return nil, "names no place and database; in a password write / as %2F"
+	}
+	if parsed.Scheme != "unix" && parsed.Hostname() == "" { // go-redis would take localhost
+		return nil, "names no host"
 	}
 	return options, ""
 }
