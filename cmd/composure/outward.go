@@ -72,7 +72,9 @@ func (f *outwardFlags) open(ctx context.Context, log logr.Logger, counted *metri
 			}
 		}
 		if f.channel != "" {
-			results := broadcast.New(broadcast.Options{Client: client, Channel: f.channel, Log: log.WithName("broadcast")})
+			results := broadcast.New(broadcast.Options{
+				Client: client, Channel: f.channel, Log: log.WithName("broadcast"), Told: func(result string) { counted.Notified("redis", result) },
+			})
 			running.Go(func() { results.Run(ctx) })
 			options.Publish = func(r api.Result) { results.Publish(r) }
 		}

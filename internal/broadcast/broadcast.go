@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -17,6 +16,13 @@ import (
 
 	"github.com/composure-dev/composure/internal/redact"
 	"github.com/composure-dev/composure/internal/redisurl"
+)
+
+// What becomes of a result.
+const (
+	Delivered = "delivered" // Redis has taken it, whoever heard it
+	Failed    = "failed"    // it has no form in JSON
+	Dropped   = "dropped"   // it had to go for a newer one, or could not be published before the program ended
 )
 
 const (
@@ -38,6 +44,8 @@ type Options struct {
 	Client  Publisher // is not closed
 	Channel string
 	Log     logr.Logger
+	// Told is called once for each result with what became of it: Delivered, Failed or Dropped. Nil: nobody counts.
+	Told func(result string)
 }
 
 // Broadcaster publishes results. It is safe for concurrent use.
@@ -45,9 +53,8 @@ type Broadcaster struct {
 	client  Publisher
 	channel string
 	log     logr.Logger
+	told    func(result string)
 	wake    chan struct{}
-
-	published, failed, dropped atomic.Uint64
 
 	mu      sync.Mutex
 	queue   []message
@@ -64,36 +71,23 @@ type message struct {
 
 // New is a broadcaster whose results wait for Run.
 func New(o Options) *Broadcaster {
-	return &Broadcaster{client: o.Client, channel: o.Channel, log: o.Log.WithValues("channel", o.Channel), wake: make(chan struct{}, 1)}
+	b := &Broadcaster{client: o.Client, channel: o.Channel, log: o.Log.WithValues("channel", o.Channel), told: o.Told, wake: make(chan struct{}, 1)}
+	if b.told == nil {
+		b.told = func(string) {}
+	}
+	return b
 }
-
-// Published counts the results that Redis has taken.
-func (b *Broadcaster) Published() uint64 { return b.published.Load() }
-
-// Failed counts tries that came to nothing.
-func (b *Broadcaster) Failed() uint64 { return b.failed.Load() }
-
-// Dropped counts the results that did not wait for long enough, or had no form.
-func (b *Broadcaster) Dropped() uint64 { return b.dropped.Load() }
 
 // Publish has payload published as JSON. It does not wait: when too many results do, the oldest is dropped.
 func (b *Broadcaster) Publish(payload any) {
 	body, err := json.Marshal(payload)
 	if err != nil {
-		b.dropped.Add(1)
 		b.log.Info("a result is not published: it has no form in JSON", "cause", redact.Value(err.Error(), false))
+		b.told(Failed)
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.number++
-	b.queue = append(b.queue, message{b.number, body})
-	if len(b.queue) > capacity {
-		b.drop(1)
-		if !b.crowded {
-			b.crowded = true
-			b.log.Info("too many results wait to be published: the oldest are dropped", "waiting", capacity)
-		}
+	if b.push(body) {
+		b.told(Dropped)
 	}
 	select {
 	case b.wake <- struct{}{}:
@@ -101,11 +95,22 @@ func (b *Broadcaster) Publish(payload any) {
 	}
 }
 
-// drop is called with the lock held.
-func (b *Broadcaster) drop(count int) {
-	b.queue = b.queue[count:]
-	b.lost += count
-	b.dropped.Add(uint64(count))
+// push queues a result, and reports whether the oldest one had to go for it.
+func (b *Broadcaster) push(body []byte) (dropped bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.number++
+	b.queue = append(b.queue, message{b.number, body})
+	if len(b.queue) <= capacity {
+		return false
+	}
+	b.queue = b.queue[1:]
+	b.lost++
+	if !b.crowded {
+		b.crowded = true
+		b.log.Info("too many results wait to be published: the oldest are dropped", "waiting", capacity)
+	}
+	return true
 }
 
 // Run publishes until ctx ends, and for at most two seconds more when results wait then. It is called once.
@@ -165,34 +170,50 @@ func (b *Broadcaster) send(ctx context.Context, m message) bool {
 	ctx, cancel := context.WithTimeout(ctx, sendWithin)
 	defer cancel()
 	subscribers, err := b.client.Publish(ctx, b.channel, m.body).Result()
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if err != nil {
-		b.failed.Add(1)
-		if !b.away {
-			b.away = true
-			b.log.Info("redis does not answer: results wait to be published", "cause", redisurl.Cause(err))
-		}
+		b.awaits(err)
 		return false
 	}
-	b.published.Add(1)
+	if b.took(m) {
+		b.told(Delivered)
+	}
+	b.log.Info("result published", "subscribers", subscribers)
+	return true
+}
+
+// awaits says, once, that Redis is away.
+func (b *Broadcaster) awaits(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.away {
+		b.away = true
+		b.log.Info("redis does not answer: results wait to be published", "cause", redisurl.Cause(err))
+	}
+}
+
+// took removes what Redis has taken. It reports whether that waited still: what was dropped meanwhile has been told of.
+func (b *Broadcaster) took(m message) (waited bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.away {
 		b.log.Info("redis answers again: results are published", "dropped", b.lost)
 		b.away, b.lost = false, 0
 	}
-	if b.queue[0].number == m.number { // and was not dropped meanwhile
+	if waited = b.queue[0].number == m.number; waited {
 		b.queue = b.queue[1:]
 	}
 	b.crowded = b.crowded && len(b.queue) > 0
-	b.log.Info("result published", "subscribers", subscribers)
-	return true
+	return waited
 }
 
 // giveUp leaves what could not be published in the time there was.
 func (b *Broadcaster) giveUp() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	count := len(b.queue)
-	b.drop(count)
-	b.log.Info("results are not published: redis does not answer", "results", count)
+	left := len(b.queue)
+	b.queue = nil
+	b.mu.Unlock()
+	b.log.Info("results are not published: redis does not answer", "results", left)
+	for range left {
+		b.told(Dropped)
+	}
 }

@@ -25,6 +25,7 @@ type fakeRedis struct {
 	hangs    bool          // does not answer
 	loses    bool          // takes what is published, and does not answer
 	slow     chan struct{} // it takes its time until this is closed
+	tries    int
 	received []string
 }
 
@@ -37,6 +38,7 @@ func (f *fakeRedis) is(change func(f *fakeRedis)) {
 func (f *fakeRedis) Publish(ctx context.Context, channel string, body any) *redis.IntCmd {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.tries++
 	switch {
 	case channel != "results":
 		return redis.NewIntResult(0, errors.New("not the channel"))
@@ -68,10 +70,43 @@ func (f *fakeRedis) got() []string {
 	return slices.Clone(f.received)
 }
 
-// lines keeps what is logged.
+func (f *fakeRedis) tried() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tries
+}
+
+// lines keeps what is logged, and counts what is told.
 type lines struct {
-	mu  sync.Mutex
-	all []string
+	mu    sync.Mutex
+	all   []string
+	tally map[string]int
+}
+
+func (l *lines) told(result string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tally == nil {
+		l.tally = map[string]int{}
+	}
+	l.tally[result]++
+}
+
+// count is how many results came to that.
+func (l *lines) count(result string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tally[result]
+}
+
+// wantTold wants that, and no more, to be told of results.
+func (l *lines) wantTold(t *testing.T, reason string, want map[string]int) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if diff := cmp.Diff(want, l.tally); diff != "" {
+		t.Errorf("%s: told (-want +got):\n%s", reason, diff)
+	}
 }
 
 func (l *lines) log() logr.Logger {
@@ -107,7 +142,7 @@ func bubble(t *testing.T, test func(t *testing.T, server *fakeRedis, b *Broadcas
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		server, log := &fakeRedis{}, &lines{}
-		b := New(Options{Client: server, Channel: "results", Log: log.log()})
+		b := New(Options{Client: server, Channel: "results", Log: log.log(), Told: log.told})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -145,9 +180,10 @@ func TestPublishes(t *testing.T) {
 		publish(b, 4, 4)
 		synctest.Wait()
 		same(t, "in order", server.got(), from(1, 4))
-		if got := log.said(`"msg"="result published" "channel"="results" "subscribers"=2`); got != 4 || b.Published() != 4 || b.Failed()+b.Dropped() != 0 {
-			t.Errorf("said %d times; %d, %d, %d", got, b.Published(), b.Failed(), b.Dropped())
+		if got := log.said(`"msg"="result published" "channel"="results" "subscribers"=2`); got != 4 {
+			t.Errorf("said %d times", got)
 		}
+		log.wantTold(t, "each", map[string]int{Delivered: 4})
 	})
 }
 
@@ -170,8 +206,8 @@ func TestAwayAndBack(t *testing.T) {
 					first := outage*10 + 1
 					publish(b, first, first+9)
 					after(time.Minute)
-					if b.Published() != uint64(first-1) {
-						t.Errorf("%s: %d published", tc.reason, b.Published())
+					if got := log.count(Delivered); got != outage*10 {
+						t.Errorf("%s: %d published", tc.reason, got)
 					}
 					server.is(func(f *fakeRedis) { f.away, f.hangs, f.loses = false, false, false })
 					after(2 * longestPause)
@@ -184,8 +220,9 @@ func TestAwayAndBack(t *testing.T) {
 				if gone, back := log.said("redis does not answer"), log.said("redis answers again"); gone != 3 || back != 3 || log.said(tc.cause) != 3 {
 					t.Errorf("%s: each change is to be said once with its cause: %q", tc.reason, log.all)
 				}
-				if failed := b.Failed(); failed < 3 || failed > 3*30 || b.Dropped() != 0 {
-					t.Errorf("%s: %d tries failed, %d dropped", tc.reason, failed, b.Dropped())
+				log.wantTold(t, tc.reason, map[string]int{Delivered: 30})
+				if tries := server.tried(); tries < 30+3 || tries > 30+3*30 {
+					t.Errorf("%s: %d tries", tc.reason, tries)
 				}
 			})
 		})
@@ -199,9 +236,10 @@ func TestDropsTheOldest(t *testing.T) {
 		after(time.Second) // it is being published
 		publish(b, 2, 1000)
 		after(time.Minute)
-		if b.Dropped() != 1000-capacity || log.said("the oldest are dropped") != 1 {
-			t.Errorf("%d dropped; %q", b.Dropped(), log.all)
+		if log.said("the oldest are dropped") != 1 {
+			t.Errorf("it is to be said once: %q", log.all)
 		}
+		log.wantTold(t, "those that are gone", map[string]int{Dropped: 1000 - capacity})
 		server.is(func(f *fakeRedis) { f.hangs = false })
 		after(2 * longestPause)
 		same(t, "the newest", server.got(), from(1001-capacity, 1000))
@@ -224,7 +262,7 @@ func TestDropsTheOldest(t *testing.T) {
 
 // What is dropped while it is being published is not taken for the one that moved up.
 func TestDropsWhatIsUnderWay(t *testing.T) {
-	bubble(t, func(t *testing.T, server *fakeRedis, b *Broadcaster, _ *lines, _ func()) {
+	bubble(t, func(t *testing.T, server *fakeRedis, b *Broadcaster, log *lines, _ func()) {
 		slow := make(chan struct{})
 		server.is(func(f *fakeRedis) { f.slow = slow })
 		publish(b, 1, 1)
@@ -233,6 +271,7 @@ func TestDropsWhatIsUnderWay(t *testing.T) {
 		close(slow)
 		synctest.Wait()
 		same(t, "it was heard after all", server.got(), from(1, 1+capacity))
+		log.wantTold(t, "each once", map[string]int{Dropped: 1, Delivered: capacity})
 	})
 }
 
@@ -258,8 +297,12 @@ func TestDrains(t *testing.T) {
 					t.Errorf("%s: it took %s", tc.reason, took)
 				}
 				same(t, tc.reason, server.got(), tc.want)
-				if left := 20 - len(tc.want); int(b.Dropped()) != left || log.said(`"results"=20`) != left/20 {
-					t.Errorf("%s: %d dropped; %q", tc.reason, b.Dropped(), log.all)
+				left := 20 - len(tc.want)
+				if log.said(`"results"=20`) != left/20 {
+					t.Errorf("%s: %q", tc.reason, log.all)
+				}
+				if got := log.count(Delivered); got != len(tc.want) || log.count(Dropped) != left {
+					t.Errorf("%s: %d delivered, %d dropped", tc.reason, got, log.count(Dropped))
 				}
 			})
 		})
@@ -302,8 +345,9 @@ func TestNoJSON(t *testing.T) {
 		publish(b, 1, 1)
 		synctest.Wait()
 		same(t, "the others", server.got(), from(1, 1))
-		if b.Dropped() != 1 || log.said("it has no form in JSON") != 1 {
-			t.Errorf("%d dropped; %q", b.Dropped(), log.all)
+		if log.said("it has no form in JSON") != 1 {
+			t.Errorf("it is to be said: %q", log.all)
 		}
+		log.wantTold(t, "as the webhook counts it", map[string]int{Failed: 1, Delivered: 1})
 	})
 }
