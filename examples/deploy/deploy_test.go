@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/composure-dev/composure/internal/compose"
 )
 
 func read(t *testing.T, name string) string {
@@ -65,5 +67,35 @@ func TestSameSandbox(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, sandbox("cron/composure-once.service")); diff != "" {
 		t.Errorf("(-always +now and then):\n%s", diff)
+	}
+}
+
+// Two operators that reach one engine under one name take each other's locks, so no name is given to those who choose none.
+func TestHostnameIsChosen(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		reason string
+		files  []string
+	}{
+		"Container":   {"on its own", []string{"container/compose.yaml"}},
+		"User":        {"without root", []string{"container/compose.yaml", "container/user.yaml"}},
+		"SocketProxy": {"in front of the socket", []string{"container/compose.yaml", "socket-proxy/compose.yaml"}},
+		"Audit":       {"looking only", []string{"container/compose.yaml", "socket-proxy/compose.yaml", "socket-proxy/audit.yaml"}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			options := compose.Options{Directory: here, Files: tc.files}
+			_, err := compose.Load(t.Context(), options)
+			if err == nil || !strings.Contains(err.Error(), "COMPOSURE_HOSTNAME") {
+				t.Errorf("%s: without a name: error = %v", tc.reason, err)
+			}
+			options.Environ = []string{"COMPOSURE_HOSTNAME=composure-one"}
+			if _, err := compose.Load(t.Context(), options); err != nil {
+				t.Errorf("%s: with a name: %v", tc.reason, err)
+			}
+		})
 	}
 }

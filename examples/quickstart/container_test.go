@@ -48,7 +48,7 @@ func (p *project) contain(flags ...string) *contained {
 		"  selector:\n", "  enforcement: {files: Enforce, containers: Enforce}\n  selector:\n    projects: ["+p.name+"]\n",
 		"stableFor: 3s", "stableFor: 1s",
 	).Replace(p.read("policy.yaml")))
-	p.env = []string{"COMPOSURE_IMAGE=" + image, "COMPOSURE_ROOT=" + p.dir, "COMPOSURE_HOSTNAME=" + p.name, "COMPOSURE_POLICIES=" + policies}
+	p.write("deploy/.env", fmt.Sprintf("COMPOSURE_IMAGE=%s\nCOMPOSURE_ROOT=%s\nCOMPOSURE_HOSTNAME=%s\nCOMPOSURE_POLICIES=%s\n", image, p.dir, p.name, policies))
 	deploy := func(args ...string) result {
 		return p.run(p.made.compose, append([]string{"--project-name", p.name + "-deploy", "--file", "deploy/compose.yaml"}, args...)...)
 	}
