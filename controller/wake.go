@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -65,27 +66,50 @@ func (l *loop) followOnce(ctx context.Context, reset func()) error {
 	}
 	reset()
 	l.connected(true, nil)
+	return l.listen(ctx, subscription)
+}
+
+// listen notes events, and lists again and again beside it: a list of many containers takes its time, and a finding must not wait for it.
+func (l *loop) listen(ctx context.Context, subscription *engine.Subscription) error {
+	var listing sync.WaitGroup
+	defer listing.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	listed := make(chan error, 1)
 	resync := time.NewTimer(l.pause(1))
 	defer resync.Stop()
-	for round := 1; ; {
+	postponed := 0
+	for round, busy := 1, false; ; {
 		l.beat()
+		due, now := resync.C, l.now
+		if busy {
+			due, now = nil, nil
+		}
 		select {
 		case event, open := <-subscription.C():
 			if !open {
 				return errors.Join(errEventsEnded, subscription.Err())
 			}
 			l.note(event)
-		case <-resync.C:
-			if err := l.resync(ctx, round%fullEvery == 0); err != nil {
-				return err
+		case <-due:
+			if postponed++; postponed < fullEvery && l.queue.Len() > l.options.Workers {
+				resync.Reset(l.pause(round)) // what is listed now would only wait in the queue, and be kept until then
+				continue
 			}
-			round++
-			resync.Reset(l.pause(round))
-		case <-l.now:
+			postponed = 0
+			full := round%fullEvery == 0
+			round, busy = round+1, true
+			listing.Go(func() { listed <- l.resync(ctx, full) })
+		case <-now:
 			l.log.Info("everything is looked at anew, as asked")
-			if err := l.resync(ctx, true); err != nil {
+			busy = true
+			listing.Go(func() { listed <- l.resync(ctx, true) })
+		case err := <-listed:
+			if err != nil {
 				return err
 			}
+			busy = false
+			resync.Reset(l.pause(round))
 		case <-ctx.Done():
 			return ctx.Err()
 		}
