@@ -5,6 +5,7 @@ package owner
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/composure-dev/composure/internal/engine"
@@ -106,6 +107,12 @@ func ofFolder(folder string, runs func(image string) bool) (Owner, bool) {
 func number(below string) bool {
 	first, _, _ := strings.Cut(below, "/")
 	return first != "" && strings.Trim(first, "0123456789") == ""
+}
+
+// Tells reports whether a running container of an image tells whose a folder is: a tool's default that people use without it, too.
+func Tells(reference string) bool {
+	name := Image(reference)
+	return name != "" && slices.ContainsFunc(places(), func(p place) bool { return p.beside == name })
 }
 
 // Image is what an image is called, its registry, namespace, tag and digest left out.

@@ -72,3 +72,16 @@ func TestImage(t *testing.T) {
 		}
 	}
 }
+
+func TestTells(t *testing.T) {
+	for reference, want := range map[string]bool{
+		"louislam/dockge:1":              true,
+		"ghcr.io/getarcaneapp/arcane:v1": true,
+		"redis:7":                        false,
+		"":                               false, // most places tell by themselves
+	} {
+		if got := Tells(reference); got != want {
+			t.Errorf("%q tells: %v, want %v", reference, got, want)
+		}
+	}
+}

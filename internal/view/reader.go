@@ -17,7 +17,7 @@ import (
 // such as a log, is asked of the engine.
 //
 // Its lists have what may concern the project: its own containers, those of no project, and of the others those that share something
-// with any container or are called like an id. So an answer costs the same however many projects the engine has.
+// with any container, are called like an id, or are of a tool that package owner wants to know of. So an answer costs the same however many projects the engine has.
 func (v *View) Reader(project string) engine.Reader { return reader{v, project} }
 
 type reader struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/api/types/events"
 
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/owner"
 )
 
 // Engine is what a view is made from.
@@ -177,10 +178,10 @@ func (v *View) remember(c engine.Container) {
 }
 
 // crosses reports whether a container may concern other projects than its own: it shares something with another container, which may
-// be of any project, or its name could be taken for the beginning of another one's id.
+// be of any project, its name could be taken for the beginning of another one's id, or it tells whose a folder is.
 func crosses(c engine.Container) bool {
 	host := c.HostConfig
-	return strings.Trim(c.CleanName(), "0123456789abcdef") == "" ||
+	return c.Config != nil && owner.Tells(c.Config.Image) || strings.Trim(c.CleanName(), "0123456789abcdef") == "" ||
 		host != nil && (host.NetworkMode.IsContainer() || host.PidMode.IsContainer() || host.IpcMode.IsContainer() || len(host.VolumesFrom) > 0 || len(host.Links) > 0)
 }
 

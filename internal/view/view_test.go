@@ -187,8 +187,11 @@ func TestReaderListsWhatConcernsItsProject(t *testing.T) {
 		"Link": {"or is linked to it", "two-link", map[string]string{engine.LabelProject: "two"},
 			shares(func(host *container.HostConfig) { host.Links = []string{app.ID + ":app"} }), true},
 		"Name": {"what refers to db means it, and not one whose id begins so", "db", map[string]string{engine.LabelProject: "two"}, nil, true},
+		"Tool": {"a folder is its own only where it runs", "dockge-ui", map[string]string{engine.LabelProject: "dockge"},
+			func(spec *engine.Spec) { spec.Config.Image = "louislam/dockge:1" }, true},
 		"Lock": {"it belongs to no project", "composure-lock-one", map[string]string{engine.LabelRole: engine.RoleLock}, nil, true},
 	}
+	e.AddImage(enginetest.Image{Name: "louislam/dockge:1"})
 	for _, tc := range tests {
 		spec := engine.Spec{Name: tc.name, Config: &container.Config{Image: "app:1", Labels: tc.labels}, Host: &container.HostConfig{}}
 		if tc.edit != nil {
