@@ -101,7 +101,7 @@ type Snapshot struct {
 	Unreachable string
 	Engine      engine.Info
 	Containers  map[string][]engine.Container // by service, sorted by name
-	All         []engine.Container            // every container of the engine: one may hang on another's namespaces
+	All         []engine.Container            // every container of the engine that may concern it: one may hang on another's namespaces
 	Images      map[string]engine.Image       // by image id, and by the name a container was made from; a gone one is left out
 	Leftovers   []engine.Leftover
 	Owner       *owner.Owner // the other tool that manages the project, nil: none
@@ -123,11 +123,7 @@ func Observe(ctx context.Context, src Source) (Snapshot, error) {
 			return Snapshot{}, err
 		}
 	}
-	var endpoints []Endpoint
-	if src.Endpoints != nil {
-		endpoints = src.Endpoints(ctx)
-	}
-	snap.own = newOwn(src, endpoints, snap.All)
+	snap.own = observeOwn(ctx, src, snap.All)
 	if snap.Owner = snap.findOwner(); snap.Owner != nil {
 		snap.Warnings = append(snap.Warnings, snap.Owner.String()+": its next deployment may write the files and recreate the containers as it has them")
 	}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -47,6 +48,34 @@ type own struct {
 	endpoints []Endpoint
 	unasked   bool
 	all       []engine.Container
+}
+
+// finder is a reader whose lists leave out what has nothing to do with one project. It finds the others by what is known of them.
+type finder interface {
+	Find(id string, addresses []netip.Addr) []engine.Container
+}
+
+// observeOwn completes the containers that were listed with what this process runs in, and reaches, elsewhere on the engine.
+func observeOwn(ctx context.Context, src Source, all []engine.Container) own {
+	var endpoints []Endpoint
+	if src.Endpoints != nil {
+		endpoints = src.Endpoints(ctx)
+	}
+	elsewhere, is := src.Reader.(finder)
+	if !is {
+		return newOwn(src, endpoints, all)
+	}
+	var addresses []netip.Addr
+	for _, e := range endpoints {
+		addresses = append(addresses, e.Addresses...)
+	}
+	all = slices.Clone(all)
+	for _, found := range elsewhere.Find(src.Self, addresses) {
+		if !slices.ContainsFunc(all, func(c engine.Container) bool { return c.ID == found.ID }) {
+			all = append(all, found)
+		}
+	}
+	return newOwn(src, endpoints, all)
 }
 
 func newOwn(src Source, endpoints []Endpoint, all []engine.Container) own {

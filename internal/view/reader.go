@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 // such as a log, is asked of the engine.
 //
 // Its lists have what may concern the project: its own containers, those of no project, and of the others those that share something
-// with any container, are called like an id, or are of a tool that package owner wants to know of. So an answer costs the same however many projects the engine has.
+// with any container, whose network another one has, that are called like an id, or are of a tool that package owner wants to know of.
+// So an answer costs the same however many projects the engine has.
 func (v *View) Reader(project string) engine.Reader { return reader{v, project} }
 
 type reader struct {
@@ -62,11 +64,40 @@ func (r reader) List(ctx context.Context, labels ...string) ([]engine.Container,
 	return list, nil
 }
 
-// concerning are ids. It is called with the lock held.
+// Find returns, of whatever project they are, the container that has an id, and those that have one of the addresses in a network: what
+// this process runs in, say, concerns every project.
+func (r reader) Find(id string, at []netip.Addr) []engine.Container {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := []string{id}
+	for _, address := range at {
+		ids = append(ids, r.addresses[address]...)
+	}
+	slices.Sort(ids)
+	var found []engine.Container
+	for _, id := range slices.Compact(ids) {
+		if c, is := r.containers.all[id]; is {
+			found = append(found, c.Container)
+		}
+	}
+	return found
+}
+
+// concerning are ids, those included of the containers whose network another one has. It is called with the lock held.
 func (r reader) concerning() map[string]bool {
 	ids := maps.Clone(r.crossing)
 	maps.Copy(ids, r.containers.by[r.name])
 	maps.Copy(ids, r.containers.by[""])
+	for id := range r.crossing {
+		// The engine tells the id, whatever it was called by. One that has a network itself from another is among the crossing.
+		host := r.containers.all[id].HostConfig
+		if host == nil || !host.NetworkMode.IsContainer() {
+			continue
+		}
+		if joined := host.NetworkMode.ConnectedContainer(); r.containers.all[joined] != nil {
+			ids[joined] = true
+		}
+	}
 	return ids
 }
 

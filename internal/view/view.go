@@ -37,7 +37,8 @@ type View struct {
 	containers *index[*remembered]
 	stale      *index[mark] // what is to be inspected again
 	shared     shared
-	crossing   map[string]bool         // the ids of the containers that may concern any project
+	crossing   map[string]bool // the ids of the containers that may concern any project
+	addresses  addresses
 	images     map[string]engine.Image // by the reference that was asked for; an empty ID for one that is not there
 	complete   bool
 	// now counts what happens: what was read before something else was noted must not take its place.
@@ -64,7 +65,7 @@ func (m mark) of() string { return m.project }
 // New returns a view that knows nothing yet: it is to be synced first.
 func New(e Engine) *View {
 	return &View{
-		engine: e, containers: newIndex[*remembered](), stale: newIndex[mark](), shared: newShared(), crossing: map[string]bool{}, images: map[string]engine.Image{},
+		engine: e, containers: newIndex[*remembered](), stale: newIndex[mark](), shared: newShared(), crossing: map[string]bool{}, addresses: addresses{}, images: map[string]engine.Image{},
 	}
 }
 
@@ -170,8 +171,9 @@ func (v *View) drop(begun uint64, listed, projects map[string]bool) {
 
 // remember and forget are called with the lock held.
 func (v *View) remember(c engine.Container) {
+	v.forget(c.ID)
 	v.containers.set(c.ID, &remembered{v.shared.slim(c), v.tick()})
-	delete(v.crossing, c.ID)
+	v.addresses.add(c)
 	if crosses(c) {
 		v.crossing[c.ID] = true
 	}
@@ -186,6 +188,9 @@ func crosses(c engine.Container) bool {
 }
 
 func (v *View) forget(id string) {
+	if known, is := v.containers.all[id]; is {
+		v.addresses.remove(known.Container)
+	}
 	v.containers.remove(id)
 	delete(v.crossing, id)
 }

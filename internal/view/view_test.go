@@ -3,6 +3,7 @@ package view_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	stdsync "sync"
 	"sync/atomic"
@@ -158,6 +159,52 @@ func TestReaderAnswersFromMemory(t *testing.T) {
 	}
 }
 
+// What this process runs in, or reaches, is found whatever its project is.
+func TestFind(t *testing.T) {
+	e, v := open(t)
+	sync(t, v)
+	two, err := e.Engine.Inspect(t.Context(), "/two-app-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := two.NetworkSettings.Networks["two_default"].IPAddress
+	find := func(reason, id string, want ...string) {
+		t.Helper()
+		for _, reader := range []engine.Reader{v.Reader("one"), v.Project("one")} {
+			finder, is := reader.(interface {
+				Find(id string, addresses []netip.Addr) []engine.Container
+			})
+			if !is {
+				t.Fatalf("%T finds nothing", reader)
+			}
+			var got []string
+			for _, c := range finder.Find(id, []netip.Addr{address, netip.MustParseAddr("192.0.2.1")}) {
+				got = append(got, c.CleanName())
+			}
+			if slices.Sort(got); !slices.Equal(got, want) {
+				t.Errorf("%s: found %q, want %q", reason, got, want)
+			}
+		}
+	}
+	find("by its address", "", "two-app-1")
+	find("by both, once", two.ID, "two-app-1")
+	beat, err := e.Engine.Inspect(t.Context(), "/two-beat-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	find("by its id", beat.ID, "two-app-1", "two-beat-1")
+	if err := e.Stop(t.Context(), two.ID); err != nil {
+		t.Fatal(err)
+	}
+	sync(t, v)
+	find("a stopped one has no address", "")
+	if _, err := e.AddService(t.Context(), enginetest.Service{Project: "two", Name: "new", Image: "app:1"}); err != nil {
+		t.Fatal(err)
+	}
+	sync(t, v)
+	find("another one has its address now", "", "two-new-1")
+}
+
 // A project's lists do not grow with the engine, and yet nothing is missing that another project's container could mean for it.
 func TestReaderListsWhatConcernsItsProject(t *testing.T) {
 	e, v := open(t)
@@ -178,6 +225,7 @@ func TestReaderListsWhatConcernsItsProject(t *testing.T) {
 		"Other": {"it is another project's own", "two-plain", map[string]string{engine.LabelProject: "two"}, nil, false},
 		"Network": {"it lives in the network of a container of this project", "two-network", map[string]string{engine.LabelProject: "two"},
 			shares(func(host *container.HostConfig) { host.NetworkMode = container.NetworkMode("container:" + app.ID) }), true},
+		"Joined": {"a container of this project lives in its network", "two-joined", map[string]string{engine.LabelProject: "two"}, nil, true},
 		"PID": {"or with its processes", "two-pid", map[string]string{engine.LabelProject: "two"},
 			shares(func(host *container.HostConfig) { host.PidMode = container.PidMode("container:" + app.ID) }), true},
 		"IPC": {"or with its memory", "two-ipc", map[string]string{engine.LabelProject: "two"},
@@ -201,6 +249,17 @@ func TestReaderListsWhatConcernsItsProject(t *testing.T) {
 			t.Fatalf("%s: %v", tc.name, err)
 		}
 	}
+	joined, err := e.Engine.Inspect(t.Context(), "/two-joined")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = e.Engine.Create(t.Context(), engine.Spec{
+		Name: "one-joins", Config: &container.Config{Image: "app:1", Labels: map[string]string{engine.LabelProject: "one"}},
+		Host: &container.HostConfig{NetworkMode: container.NetworkMode("container:" + joined.ID)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	sync(t, v)
 	list, err := v.Reader("one").List(t.Context())
 	if err != nil {
@@ -211,7 +270,7 @@ func TestReaderListsWhatConcernsItsProject(t *testing.T) {
 			t.Errorf("%s: listed = %t: %s", name, got, tc.reason)
 		}
 	}
-	if own := ids(t, v.Reader("one"), engine.LabelProject+"=one"); len(own) != 2 {
+	if own := ids(t, v.Reader("one"), engine.LabelProject+"=one"); len(own) != 3 {
 		t.Errorf("its own: %q", own)
 	}
 }
