@@ -250,9 +250,9 @@ func blocked(src Source, snap Snapshot, findings []policy.Finding) []plan.Hold {
 		}
 	}
 	for _, c := range snap.cuts {
-		if src.Unattended && c.record == nil && (len(findings) == 0 || snap.Unreachable != "") {
+		if reason := strangers(src, snap, c, findings); reason != "" {
 			held = append(held, plan.Hold{
-				Object: "transaction " + c.id, Reason: "it was cut off and is another operator's: there is no record of it here, and no policy that speaks of the project's files",
+				Object: "transaction " + c.id, Reason: "it was cut off and is another operator's: there is no record of it here, and " + reason,
 				Next: "composure apply, where it was begun",
 			})
 		}
@@ -267,6 +267,26 @@ func blocked(src Source, snap Snapshot, findings []policy.Finding) []plan.Hold {
 		}
 	}
 	return held
+}
+
+// strangers says why a transaction that was not begun here is left alone while nobody has asked: to undo it changes containers, which
+// no policy that speaks of the project's files allows. Empty: it is not, or one does.
+func strangers(src Source, snap Snapshot, c cut, findings []policy.Finding) string {
+	if !src.Unattended || c.record != nil {
+		return ""
+	}
+	selected := selecting(src.Policies, findings)
+	if len(selected) == 0 || snap.Unreachable != "" {
+		return "no policy that speaks of the project's files"
+	}
+	if foreign := foreign(src, snap); foreign.Reason != "" {
+		return foreign.Reason
+	}
+	allows := func(p policy.Policy) bool { return p.ContainersHeld(src.Now) == "" }
+	if slices.ContainsFunc(selected, allows) {
+		return ""
+	}
+	return selected[0].ContainersHeld(src.Now)
 }
 
 // oldContents says, as a shell comment, what the commands around it do not put back.

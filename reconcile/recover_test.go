@@ -9,12 +9,15 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/composure-dev/composure/internal/engine"
+	"github.com/composure-dev/composure/internal/engine/enginetest"
 	"github.com/composure-dev/composure/internal/files"
 	"github.com/composure-dev/composure/internal/state"
+	"github.com/composure-dev/composure/policy"
 	"github.com/composure-dev/composure/reconcile/plan"
 )
 
@@ -316,9 +319,17 @@ func (h hangingProber) Probe(ctx context.Context, target string, job []byte) ([]
 	return nil, ctx.Err()
 }
 
-// What a stranger's process has left is not a daemon's to put in order, when no policy of its own speaks of the project. A record of it, or
-// a policy, makes it so.
+// enforce has the policies change files and containers.
+func (w *world) enforce(windows ...policy.Window) {
+	for i := range w.source.Policies {
+		w.source.Policies[i].Spec.Enforcement = policy.Enforcement{Files: policy.ModeEnforce, Containers: policy.ModeEnforce, Windows: windows}
+	}
+}
+
+// What a stranger's process has left is not a daemon's to put in order, when no policy of its own may change the project's containers. A
+// record of it, or such a policy, makes it so.
 func TestAStrangersTransactionIsLeftAlone(t *testing.T) {
+	lost := func(w *world) { w.source.Journal = state.Store{Dir: w.t.TempDir()} }
 	tests := map[string]struct {
 		reason   string
 		change   func(*world)
@@ -326,9 +337,26 @@ func TestAStrangersTransactionIsLeftAlone(t *testing.T) {
 		want     bool
 	}{
 		"Stranger": {"nothing here knows of it", func(w *world) { w.source.Policies, w.source.Journal = nil, state.Store{Dir: w.t.TempDir()} }, false, false},
-		"Policy":   {"a policy selects its services: the state folder was lost", func(w *world) { w.source.Journal = state.Store{Dir: w.t.TempDir()} }, false, true},
-		"Record":   {"it was begun here, and the policy was removed since", func(w *world) { w.source.Policies = nil }, false, true},
-		"Person":   {"a person wants it", func(w *world) { w.source.Policies, w.source.Journal = nil, state.Store{Dir: w.t.TempDir()} }, true, true},
+		"Policy":   {"a policy that selects its services enforces them: the state folder was lost", func(w *world) { lost(w); w.enforce() }, false, true},
+		"Audit":    {"the one that selects its services changes no containers", lost, false, false},
+		"FilesOnly": {"that it may write the files is not enough", func(w *world) {
+			lost(w)
+			w.source.Policies[0].Spec.Enforcement.Files = policy.ModeEnforce
+		}, false, false},
+		"Closed": {"such a window is never open", func(w *world) { lost(w); w.enforce(policy.Window{}) }, false, false},
+		"Foreign": {"another tool mends the project", func(w *world) {
+			lost(w)
+			w.enforce()
+			if _, err := w.engine.AddService(w.t.Context(), enginetest.Service{
+				Project: "shop", Name: "more", Image: "shop:1", Labels: map[string]string{"coolify.managed": "true"},
+			}); err != nil {
+				w.t.Fatal(err)
+			}
+		}, false, false},
+		"AuditRecord": {"it was begun here, and what it has left is this one's", func(*world) {}, false, true},
+		"AuditPerson": {"a person wants it", lost, true, true},
+		"Record":      {"it was begun here, and the policy was removed since", func(w *world) { w.source.Policies = nil }, false, true},
+		"Person":      {"a person wants it", func(w *world) { w.source.Policies, w.source.Journal = nil, state.Store{Dir: w.t.TempDir()} }, true, true},
 		"Elsewhere": {"its files are not here", func(w *world) {
 			w.source.Journal, w.source.Unreachable = state.Store{Dir: w.t.TempDir()}, "below no allowed root"
 			w.source.Compose.Name = "shop"
@@ -341,7 +369,7 @@ func TestAStrangersTransactionIsLeftAlone(t *testing.T) {
 				w.up()
 				w.dieAfterStart()
 				tc.change(w)
-				w.source.Unattended = !tc.attended
+				w.source.Unattended, w.source.Now = !tc.attended, time.Now()
 				p := w.propose().Plan
 				if got := Recovers(p); got != tc.want {
 					t.Errorf("%s: it is put in order: %t; held: %+v", tc.reason, got, p.Held)
