@@ -253,14 +253,8 @@ func (m mortalComposer) Up(ctx context.Context, services ...string) error {
 func TestRecoveryOfWhatWasHandedOverEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, c := newHandWorld(t, handPolicy)
-		dead := false
-		w.executor.Composer = mortalComposer{c, &dead, true}
-		w.executor.Writer = &faultyWriter{Writer: w.engine, fail: func(int, string, string) (bool, bool) { return dead, false }}
-		w.executor.Files, w.source.Journal = mortalFiles{&dead}, mortalJournal{w.source.Journal, &dead}
-		_, _ = w.executor.Apply(t.Context(), w.source, w.propose().Plan)
+		w.dieHanding(c)
 		w.write(strings.Replace(w.file(), "# the shop", "# my shop", 1))
-		w.reborn()
-		w.executor.Composer = c
 		applied := w.apply()
 		if told := w.told(applied); applied.Result != ResultRecovered || !strings.Contains(told, "differs from before in Config.Env.SYNC_CHANNEL") {
 			t.Errorf("%q: %s", applied.Result, told)

@@ -13,10 +13,9 @@ import (
 // joiner restarts what lives in the namespaces of containers that an undo has started again: the engine does not move it from the
 // namespaces that ended with them to the new ones.
 type joiner struct {
-	all      []engine.Container // of the engine, before the undo
+	snap     *Snapshot // of before the undo
 	reader   engine.Reader
 	swapper  *engine.Swapper
-	project  string
 	redactor *redact.Redactor
 }
 
@@ -32,6 +31,10 @@ func (j joiner) again(ctx context.Context, undone []engine.Swapped) (restored, p
 				swapped.Name(), err)))
 		}
 		for _, c := range severed {
+			if line := j.snap.own.spared(c); line != "" {
+				restored = append(restored, line)
+				continue
+			}
 			if err := j.swapper.RestartAgain(ctx, c, usualPace()); err != nil {
 				problems = append(problems, j.redactor.String(notRestarted(c.CleanName(), c.ID, err)))
 				continue
@@ -51,8 +54,8 @@ func (j joiner) severed(ctx context.Context, id string) ([]engine.Container, err
 		return nil, err
 	}
 	var now []engine.Container
-	for _, c := range engine.Joined(parent, j.all) {
-		if c.Label(engine.LabelProject) != j.project {
+	for _, c := range engine.Joined(parent, j.snap.All) {
+		if c.Label(engine.LabelProject) != j.snap.Name {
 			continue
 		}
 		c, err = look(ctx, j.reader, c.ID)
@@ -74,6 +77,6 @@ func (t *transaction) joinAgain(ctx context.Context) (restored, problems []strin
 			undone = append(undone, swapped)
 		}
 	}
-	j := joiner{all: t.proposal.Snapshot.All, reader: t.src.Reader, swapper: &t.swapper, project: t.proposal.Snapshot.Name, redactor: t.verify.redactor}
+	j := joiner{snap: &t.proposal.Snapshot, reader: t.src.Reader, swapper: &t.swapper, redactor: t.verify.redactor}
 	return j.again(ctx, undone)
 }

@@ -256,20 +256,41 @@ func networks(c engine.Container) map[string]*network.EndpointSettings {
 	return c.NetworkSettings.Networks
 }
 
+// spared says that a container is not restarted although something that it hangs on was: Composure needs it as it is. Empty: it may be,
+// as one that is down anyway.
+func (o own) spared(c engine.Container) string {
+	reason, _ := o.need("", c)
+	if reason == "" || !up(c) {
+		return ""
+	}
+	return fmt.Sprintf("%s: is to be restarted, and was left running: %s; from elsewhere: docker restart %s", c.CleanName(), reason, c.CleanName())
+}
+
 // endangered says why a transaction that was cut off cannot be put in order from here: it would stop what Composure needs.
 func (s *Snapshot) endangered(c cut) string {
+	for _, stopped := range s.stoppedBy(c) {
+		if reason, _ := s.own.need("", stopped); reason != "" {
+			return fmt.Sprintf("putting it in order stops container %s: %s", cmp.Or(stopped.CleanName(), stopped.ID), reason)
+		}
+	}
+	return ""
+}
+
+// stoppedBy are the containers that putting a transaction in order stops for good, those included that docker compose may recreate. What
+// is only restarted can be spared, see [own.spared].
+func (s *Snapshot) stoppedBy(c cut) []engine.Container {
+	var stopped []engine.Container
 	for _, swapped := range c.unfinished() {
 		stops := swapped.NewID
 		if c.finish {
 			stops = swapped.Old.ID
 		}
-		i := slices.IndexFunc(s.All, func(known engine.Container) bool { return known.ID == stops })
-		if i < 0 {
-			continue
-		}
-		if reason, _ := s.own.need("", s.All[i]); reason != "" {
-			return fmt.Sprintf("putting it in order stops container %s: %s", cmp.Or(s.All[i].CleanName(), stops), reason)
+		if i := slices.IndexFunc(s.All, func(known engine.Container) bool { return known.ID == stops }); i >= 0 {
+			stopped = append(stopped, s.All[i])
 		}
 	}
-	return ""
+	for _, h := range c.handed() {
+		stopped = append(stopped, s.Containers[h.service]...)
+	}
+	return stopped
 }

@@ -149,7 +149,8 @@ func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []strin
 		restored, problems = append(restored, done...), append(problems, failed...)
 	}
 	if shaken {
-		problems = append(problems, r.restart(ctx, *c.record)...)
+		done, failed := r.restart(ctx, *c.record)
+		restored, problems = append(restored, done...), append(problems, failed...)
 	}
 	return restored, problems
 }
@@ -186,7 +187,7 @@ func (r *recoverer) undoSwaps(ctx context.Context, c cut, rebuilt map[string]str
 }
 
 func (r *recoverer) joiner() joiner {
-	return joiner{all: r.proposal.Snapshot.All, reader: r.src.Reader, swapper: &r.swapper, project: r.proposal.Snapshot.Name, redactor: r.redactor}
+	return joiner{snap: &r.proposal.Snapshot, reader: r.src.Reader, swapper: &r.swapper, redactor: r.redactor}
 }
 
 // takeBack has docker compose make again what it has replaced. A container that it makes of the files as they are now, and that is
@@ -263,21 +264,24 @@ func (r *recoverer) notUndone(ctx context.Context, old engine.Container, err err
 }
 
 // restart starts what depends on the containers that were put back: it may have been cut off between stop and start.
-func (r *recoverer) restart(ctx context.Context, record state.Record) []string {
-	var problems []string
+func (r *recoverer) restart(ctx context.Context, record state.Record) (spared, problems []string) {
 	for _, recorded := range record.Restarts {
 		now, err := look(ctx, r.src.Reader, recorded.ID)
 		if errors.Is(err, engine.ErrNotFound) {
 			continue // somebody else has replaced it
 		}
 		if err == nil {
+			if line := r.proposal.Snapshot.own.spared(now); line != "" {
+				spared = append(spared, line)
+				continue
+			}
 			err = r.swapper.RestartAgain(ctx, now, recordedPace(recorded.Pace))
 		}
 		if err != nil {
 			problems = append(problems, r.redactor.String(notRestarted(recorded.Name, recorded.ID, err)))
 		}
 	}
-	return problems
+	return spared, problems
 }
 
 // undoFiles restores what is as the transaction wrote it. What somebody has edited or removed since is theirs.
