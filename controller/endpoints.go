@@ -18,23 +18,26 @@ const (
 	// resolveWithin bounds how long names are looked up, and resolveAfter is how long the answers are used.
 	resolveWithin = 2 * time.Second
 	resolveAfter  = time.Minute
+
+	localhost = "localhost"
 )
 
 // Endpoints are the addresses by which this process reaches what it needs: its engine, and its lease Redis. The containers that answer
 // there are left alone. It may be used by several goroutines at once; nil has none.
 type Endpoints struct {
-	given []reconcile.Endpoint
+	given []reconcile.Endpoint // beside the engine's
 	// lookup and interfaces are those of package net.
 	lookup     func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	interfaces func() ([]net.Addr, error)
 
 	mu       sync.Mutex
+	engine   string               // the address of the engine that is among the resolved
 	resolved []reconcile.Endpoint // replaced, never changed
 	at       time.Time
 }
 
-// NewEndpoints takes addresses as DOCKER_HOST and --redis have them. Sockets of the file system, and what is no address, are left out:
-// no container is known by them.
+// NewEndpoints takes addresses as --redis has them. That of the engine is added when the engine is known: where it is DOCKER_HOST alone
+// does not tell. Sockets of the file system, and what is no address, are left out: no container is known by them.
 func NewEndpoints(addresses ...string) *Endpoints {
 	e := &Endpoints{lookup: net.DefaultResolver.LookupNetIP, interfaces: net.InterfaceAddrs}
 	for _, address := range addresses {
@@ -46,13 +49,16 @@ func NewEndpoints(addresses ...string) *Endpoints {
 	return e
 }
 
-// parseEndpoint keeps neither user nor password.
+// parseEndpoint keeps neither user nor password. Whoever connects to no host, or to the unspecified address, comes to this one.
 func parseEndpoint(address string) (reconcile.Endpoint, bool) {
 	parsed, err := url.Parse(address)
-	if err != nil || parsed.Hostname() == "" {
+	if err != nil {
 		return reconcile.Endpoint{}, false
 	}
-	endpoint, port := reconcile.Endpoint{Role: reconcile.RoleEngine, Host: parsed.Hostname()}, parsed.Port()
+	endpoint, port := reconcile.Endpoint{Role: reconcile.RoleEngine, Host: cmp.Or(parsed.Hostname(), localhost)}, parsed.Port()
+	if ip, err := netip.ParseAddr(endpoint.Host); err == nil && ip.IsUnspecified() {
+		endpoint.Host = localhost
+	}
 	switch parsed.Scheme {
 	case "tcp", "http":
 		port = cmp.Or(port, "2375") // as the docker command has it
@@ -70,25 +76,30 @@ func parseEndpoint(address string) (reconcile.Endpoint, bool) {
 	return endpoint, err == nil
 }
 
-// current are the endpoints with what their names stand for. A name is looked up once a minute at most; one that cannot be looked up
-// stands for what it stood for last.
-func (e *Endpoints) current(ctx context.Context) []reconcile.Endpoint {
-	if e == nil || len(e.given) == 0 {
+// current are the endpoints, that of the engine at an address included, with what their names stand for. A name is looked up once a
+// minute at most; one that cannot be looked up stands for what it stood for last.
+func (e *Endpoints) current(ctx context.Context, engine string) []reconcile.Endpoint {
+	if e == nil {
 		return nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.at.IsZero() && time.Since(e.at) < resolveAfter {
+	if engine != e.engine {
+		e.engine, e.resolved, e.at = engine, e.given, time.Time{}
+		if endpoint, is := parseEndpoint(engine); is {
+			e.resolved = append([]reconcile.Endpoint{endpoint}, e.given...)
+		}
+	}
+	if len(e.resolved) == 0 || !e.at.IsZero() && time.Since(e.at) < resolveAfter {
 		return e.resolved
 	}
 	limited, cancel := context.WithTimeout(ctx, resolveWithin)
 	defer cancel()
 	own := e.ownAddresses()
-	next := slices.Clone(e.given)
+	next := slices.Clone(e.resolved)
 	for i := range next {
-		next[i].Addresses = e.resolve(limited, next[i].Host)
-		if len(next[i].Addresses) == 0 {
-			next[i].Addresses = e.resolved[i].Addresses
+		if addresses := e.resolve(limited, next[i].Host); len(addresses) > 0 {
+			next[i].Addresses = addresses
 		}
 		next[i].Local = slices.ContainsFunc(next[i].Addresses, func(a netip.Addr) bool { return a.IsLoopback() || slices.Contains(own, a) })
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/composure-dev/composure/internal/engine"
 	"github.com/composure-dev/composure/internal/report"
 	"github.com/composure-dev/composure/reconcile"
 )
@@ -34,6 +35,11 @@ func TestParseEndpoint(t *testing.T) {
 		"Socket":      {"no container is known by a socket", "unix:///var/run/docker.sock", reconcile.Endpoint{}, false},
 		"RedisSocket": {"no container is known by a socket", "unix:///run/redis.sock?db=1", reconcile.Endpoint{}, false},
 		"Empty":       {"DOCKER_HOST is not set", "", reconcile.Endpoint{}, false},
+		"NoHost":      {"whoever connects to none comes to this one", "redis://:6380", reconcile.Endpoint{Role: reconcile.RoleLease, Host: "localhost", Port: 6380}, true},
+		"NoHostPort":  {"go-redis takes localhost for it", "redis:///1", reconcile.Endpoint{Role: reconcile.RoleLease, Host: "localhost", Port: 6379}, true},
+		"NoHostTCP":   {"so does the docker command", "tcp://:2375", reconcile.Endpoint{Role: reconcile.RoleEngine, Host: "localhost", Port: 2375}, true},
+		"Any":         {"a connection to it ends on this host", "tcp://0.0.0.0:2375", reconcile.Endpoint{Role: reconcile.RoleEngine, Host: "localhost", Port: 2375}, true},
+		"Any6":        {"a connection to it ends on this host", "redis://[::]:6379", reconcile.Endpoint{Role: reconcile.RoleLease, Host: "localhost", Port: 6379}, true},
 		"HighPort":    {"there is no such port", "tcp://proxy:99999", reconcile.Endpoint{}, false},
 		"Garbage":     {"whoever connects says what is wrong with it", "tcp://%zz", reconcile.Endpoint{}, false},
 	}
@@ -83,11 +89,12 @@ func endpointsOf(n *nameServer, own string, addresses ...string) *Endpoints {
 func TestEndpointsAreLookedUpNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &nameServer{addresses: map[string]string{"proxy": "::ffff:10.1.0.9", "cache": "192.0.2.1"}}
-		e := endpointsOf(n, "192.0.2.1/24", "tcp://proxy:2375", "redis://cache", "redis://127.0.0.1:7000")
+		e := endpointsOf(n, "192.0.2.1/24", "redis://cache", "redis://127.0.0.1:7000")
+		at := "tcp://proxy:2375"
 		want := func(reason string, asked int, addresses ...string) {
 			t.Helper()
 			var got []string
-			for _, endpoint := range e.current(t.Context()) {
+			for _, endpoint := range e.current(t.Context(), at) {
 				got = append(got, fmt.Sprint(endpoint.Addresses, endpoint.Local))
 			}
 			if diff := cmp.Diff(addresses, got); diff != "" || n.asked != asked {
@@ -107,30 +114,51 @@ func TestEndpointsAreLookedUpNowAndThen(t *testing.T) {
 		if waited := time.Since(begun); waited > resolveWithin {
 			t.Errorf("it was waited for %s", waited)
 		}
+		n.hang, at = false, "unix:///var/run/docker.sock"
+		want("with another engine", 7, "[] false", "[127.0.0.1] true") // nothing of the one before is left
 	})
 }
 
 func TestNoEndpoints(t *testing.T) {
 	var none *Endpoints
-	if got := none.current(t.Context()); got != nil {
+	if got := none.current(t.Context(), "tcp://proxy:2375"); got != nil {
 		t.Errorf("nothing is %+v", got)
 	}
 	n := &nameServer{}
 	e := endpointsOf(n, "", "redis://localhost")
 	n.addresses = map[string]string{"localhost": "127.0.0.1"}
-	if got := e.current(t.Context()); len(got) != 1 || !got[0].Local {
+	if got := e.current(t.Context(), ""); len(got) != 1 || !got[0].Local {
 		t.Errorf("without interfaces localhost is %+v", got)
 	}
 }
 
-// reachedAt is an address at which the project's container answers.
-func (d *daemon) reachedAt(format string) *Endpoints {
+// located is an engine at an address, as DOCKER_HOST or a docker context have it.
+type located struct {
+	LiveEngine
+	host string
+}
+
+func (l located) Info(ctx context.Context) (engine.Info, error) {
+	info, err := l.LiveEngine.Info(ctx)
+	info.Host = l.host
+	return info, err
+}
+
+// reach has the engine, or else the lease, be where the project's container answers.
+func (d *daemon) reach(format string) {
 	d.t.Helper()
-	for _, settings := range d.app().NetworkSettings.Networks {
-		return endpointsOf(&nameServer{}, "", fmt.Sprintf(format, settings.IPAddress))
+	settings := d.app().NetworkSettings.Networks["shop_default"]
+	if settings == nil {
+		d.t.Fatal("it has no network")
 	}
-	d.t.Fatal("it has no network")
-	return nil
+	address := fmt.Sprintf(format, settings.IPAddress)
+	if strings.HasPrefix(address, "redis:") {
+		d.config.Endpoints = endpointsOf(&nameServer{}, "", address)
+		return
+	}
+	at := located{d.engine, address}
+	d.live, d.config.Endpoints = at, endpointsOf(&nameServer{}, "")
+	d.config.Open = func(context.Context) (Engine, error) { return at, nil }
 }
 
 // A daemon does not stop what it needs, whatever the policies say.
@@ -143,7 +171,7 @@ func TestRunLeavesWhatItNeedsAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := prepareDaemon(t, enforced, nil)
-				d.config.Endpoints = d.reachedAt(tc.format)
+				d.reach(tc.format)
 				before := d.containers()
 				d.start()
 				d.after(time.Hour)
@@ -164,7 +192,7 @@ func TestApplyLeavesTheWayToTheEngineAlone(t *testing.T) {
 	for format, want := range map[string]report.Result{"tcp://%s:2375": report.ResultDifferences, "redis://%s:6379": report.ResultApplied} {
 		synctest.Test(t, func(t *testing.T) {
 			d := prepareDaemon(t, enforced, nil)
-			d.config.Endpoints = d.reachedAt(format)
+			d.reach(format)
 			r, err := apply(t, d.config, ApplyOptions{})
 			if err != nil || r.Projects[0].Result != want {
 				t.Errorf("%s: %v, %s, want %s", format, err, r.Projects[0].Result, want)

@@ -35,8 +35,9 @@ type Source struct {
 	// Self is the full id of the container that this very process runs in, or whose network that one has joined: all of that network are
 	// left alone. Empty: it runs in none.
 	Self string
-	// Endpoints tells where this process reaches what it needs: a container that answers there is left alone, too. Nil: nowhere.
-	Endpoints func(context.Context) []Endpoint
+	// Endpoints tells where this process reaches what it needs, its engine included, whose address it is given: a container that answers
+	// there is left alone, too. Nil: nowhere.
+	Endpoints func(ctx context.Context, engine string) []Endpoint
 	// Unattended says that nobody has asked: what a policy's enforcement does not allow is held, and a project whose files cannot be
 	// read is one with unreachable files, not an error.
 	Unattended bool
@@ -123,7 +124,7 @@ func Observe(ctx context.Context, src Source) (Snapshot, error) {
 			return Snapshot{}, err
 		}
 	}
-	snap.own = observeOwn(ctx, src, snap.All)
+	snap.own = snap.observeOwn(ctx, src)
 	if snap.Owner = snap.findOwner(); snap.Owner != nil {
 		snap.Warnings = append(snap.Warnings, snap.Owner.String()+": its next deployment may write the files and recreate the containers as it has them")
 	}

@@ -56,20 +56,20 @@ type finder interface {
 }
 
 // observeOwn completes the containers that were listed with what this process runs in, and reaches, elsewhere on the engine.
-func observeOwn(ctx context.Context, src Source, all []engine.Container) own {
+func (s *Snapshot) observeOwn(ctx context.Context, src Source) own {
 	var endpoints []Endpoint
 	if src.Endpoints != nil {
-		endpoints = src.Endpoints(ctx)
+		endpoints = src.Endpoints(ctx, s.Engine.Host)
 	}
 	elsewhere, is := src.Reader.(finder)
 	if !is {
-		return newOwn(src, endpoints, all)
+		return newOwn(src, endpoints, s.All)
 	}
 	var addresses []netip.Addr
 	for _, e := range endpoints {
 		addresses = append(addresses, e.Addresses...)
 	}
-	all = slices.Clone(all)
+	all := slices.Clone(s.All)
 	for _, found := range elsewhere.Find(src.Self, addresses) {
 		if !slices.ContainsFunc(all, func(c engine.Container) bool { return c.ID == found.ID }) {
 			all = append(all, found)

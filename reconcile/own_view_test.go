@@ -65,7 +65,7 @@ func TestWhatComposureNeedsIsKnownFromOtherProjects(t *testing.T) {
 				if !tc.outside {
 					w.source.Self = ops.ID
 				}
-				w.source.Endpoints = func(context.Context) []Endpoint { return tc.endpoints(ops) }
+				w.source.Endpoints = func(context.Context, string) []Endpoint { return tc.endpoints(ops) }
 				v := view.New(w.engine)
 				if _, err := v.Sync(t.Context()); err != nil {
 					t.Fatal(err)

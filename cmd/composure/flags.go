@@ -98,7 +98,7 @@ func (f *flags) config(in invocation) controller.Config {
 	return controller.Config{
 		Policies: f.policies, Project: project, All: f.all, Services: f.services, AllowRoots: f.allowRoots,
 		StateDir: f.records(in), OtherVariables: f.variables, Version: buildOf().Version, Open: in.openEngine, Log: f.log(in),
-		Endpoints: controller.NewEndpoints(in.getenv("DOCKER_HOST")),
+		Endpoints: controller.NewEndpoints(),
 	}
 }
 

@@ -114,7 +114,7 @@ func (f *runFlags) run(cmd *cobra.Command, in invocation) (err error) {
 	config := f.config(in)
 	const distinct = 8 // letters, enough to tell the runs in a log from each other
 	config.Log = f.logger(in).WithValues("run", strings.ToLower(rand.Text()[:distinct]))
-	config.Foreign, config.Endpoints = f.foreign, controller.NewEndpoints(in.getenv("DOCKER_HOST"), f.outward.redis)
+	config.Foreign, config.Endpoints = f.foreign, controller.NewEndpoints(f.outward.redis)
 	if f.home != "" {
 		config.Project.Environ = append(slices.Clone(config.Project.Environ), "HOME="+f.home)
 	}
