@@ -176,7 +176,7 @@ func (w *world) lie(t *tally, p *project, s controller.Status, found []wrong, ju
 		if len(found) > 0 || !s.Ready || judged != (s.Reason == controller.ReasonCompliant) {
 			return "it is said to be in order"
 		}
-	case controller.ReasonHeld:
+	case controller.ReasonHeld, controller.ReasonPending:
 		t.held++
 		if !unmendable {
 			return "it is said to be held, and nothing keeps it from being mended"
