@@ -21,6 +21,8 @@ const maxJoined = 100
 type opens struct {
 	schedule cron.Schedule
 	zone     *time.Location
+	// everyHour is set for * or */n as the hour: what a clock shows twice is then due both times.
+	everyHour bool
 }
 
 // newOpens reads a cron schedule of five fields: minute, hour, day of the month, month and day of the week.
@@ -33,7 +35,8 @@ func newOpens(schedule string, zone *time.Location) (*opens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &opens{parsed, zone}, nil
+	hour := strings.Fields(schedule)[1]
+	return &opens{parsed, zone, hour[0] == '*' || hour[0] == '?'}, nil
 }
 
 // restrictsBothDays reports whether a schedule gives a day of the month and a day of the week. Some crons take it for days on which
@@ -47,12 +50,13 @@ func restrictsBothDays(schedule string) bool {
 // after is the first opening after an instant, in the window's zone; zero when there is none for years.
 //
 // The schedule is asked in UTC for times on a clock on the wall, and these are then found in the zone, so that the change between
-// summer and winter is treated in one place, as cron(8) does: what the clock leaps over is due when it leaps, and what it shows twice
-// is due the first time.
+// summer and winter is treated here alone: what the clock leaps over is due when it leaps, and what it shows twice is due the first
+// time. With * or */n as the hour it is due the second time as well, as with cron(8), or a window of each hour would miss one.
 func (o *opens) after(now time.Time) time.Time {
-	local := now.In(o.zone)
-	wall := time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), time.UTC)
-	for {
+	if o.everyHour {
+		return o.afterEvery(now)
+	}
+	for wall := onWall(now.In(o.zone)); ; {
 		if wall = o.schedule.Next(wall); wall.IsZero() {
 			return time.Time{}
 		}
@@ -60,6 +64,34 @@ func (o *opens) after(now time.Time) time.Time {
 			return at
 		}
 	}
+}
+
+// afterEvery is after for a schedule of every hour.
+func (o *opens) afterEvery(now time.Time) time.Time {
+	for {
+		now = now.In(o.zone)
+		wall := onWall(now)
+		next := o.schedule.Next(wall)
+		if next.IsZero() {
+			return next
+		}
+		at := now.Add(next.Sub(wall))
+		_, change := now.ZoneBounds()
+		if change.IsZero() || at.Before(change) {
+			return at
+		}
+		// The clock leaps or is put back before. Is anything due just then?
+		changed := onWall(change)
+		if next = o.schedule.Next(earlier(wall, changed.Add(-1))); !next.After(changed) {
+			return change
+		}
+		now = change
+	}
+}
+
+// onWall is what a clock shows at an instant, written in UTC.
+func onWall(at time.Time) time.Time {
+	return time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), time.UTC)
 }
 
 // firstShown is when a clock of the zone first shows wall, which is given in UTC, or a later time where it leaps over wall.
