@@ -46,8 +46,11 @@ type own struct {
 	// inside is the container whose network this process has, nil when that is the host's.
 	inside    *engine.Container
 	endpoints []Endpoint
-	unasked   bool
-	all       []engine.Container
+	// here says that this process is on the engine's host: its own container is among those of the engine, or it is in none and reaches the
+	// engine by a socket, at this host, or at a container. From elsewhere an address may be that of another machine's container.
+	here    bool
+	unasked bool
+	all     []engine.Container
 }
 
 // finder is a reader whose lists leave out what has nothing to do with one project. It finds the others by what is known of them.
@@ -80,15 +83,32 @@ func (s *Snapshot) observeOwn(ctx context.Context, src Source) own {
 
 func newOwn(src Source, endpoints []Endpoint, all []engine.Container) own {
 	o := own{self: src.Self, endpoints: endpoints, unasked: src.Unattended, all: all}
-	if src.Self == "" {
+	proxy, remote := o.proxy()
+	if o.here = !remote; src.Self == "" {
+		o.here = o.here || proxy.Local || o.answered(proxy)
 		return o
 	}
 	if i := slices.IndexFunc(all, func(c engine.Container) bool { return c.ID == src.Self }); i >= 0 {
+		o.here = true
 		if inside := o.networkOf(all[i]); !onHostNetwork(inside) {
 			o.inside = &inside
 		}
 	}
 	return o
+}
+
+// proxy is the engine's endpoint; there is none where it is reached by a socket of the file system, which is on its host.
+func (o own) proxy() (proxy Endpoint, is bool) {
+	i := slices.IndexFunc(o.endpoints, func(e Endpoint) bool { return e.Role == RoleEngine })
+	if i < 0 {
+		return Endpoint{}, false
+	}
+	return o.endpoints[i], true
+}
+
+// answered reports whether a container of the engine has an address of the endpoint.
+func (o own) answered(e Endpoint) bool {
+	return slices.ContainsFunc(o.all, func(c engine.Container) bool { return hasAddress(c, e) })
 }
 
 // deepest bounds how far a container's network is followed through others: a circle is refused by the engine.
@@ -152,7 +172,7 @@ func (o own) answers(c engine.Container, e Endpoint) bool {
 	if o.inside != nil && called(c, *o.inside, e.Host) {
 		return true
 	}
-	return hasAddress(c, e) || publishes(c, e) && o.throughHost(c, e)
+	return o.here && hasAddress(c, e) || publishes(c, e) && o.throughHost(c, e)
 }
 
 // called reports whether a container is found by a name on a network that both have.
@@ -188,7 +208,7 @@ func (o own) throughHost(c engine.Container, e Endpoint) bool {
 	if e.Local && o.inside != nil {
 		return false // it stays in this network namespace, of which every container is left alone
 	}
-	if e.Role == RoleEngine || slices.Contains([]string{"host.docker.internal", "gateway.docker.internal", "host.containers.internal"}, e.Host) {
+	if e.Role == RoleEngine || o.here && slices.Contains([]string{"host.docker.internal", "gateway.docker.internal", "host.containers.internal"}, e.Host) {
 		return true
 	}
 	isGateway := func(of engine.Container) bool {
@@ -199,17 +219,10 @@ func (o own) throughHost(c engine.Container, e Endpoint) bool {
 		}
 		return false
 	}
-	if o.inside != nil && isGateway(*o.inside) || isGateway(c) {
+	if o.here && (e.Local || o.inside != nil && isGateway(*o.inside) || isGateway(c)) {
 		return true
 	}
-	i := slices.IndexFunc(o.endpoints, func(other Endpoint) bool { return other.Role == RoleEngine })
-	if i < 0 {
-		return e.Local // the engine has a socket on this host
-	}
-	proxy := o.endpoints[i]
-	if e.Local && (proxy.Local || slices.ContainsFunc(o.all, func(c engine.Container) bool { return hasAddress(c, proxy) })) {
-		return true // who reaches a container's own address is on its host
-	}
+	proxy, _ := o.proxy()
 	return slices.ContainsFunc(proxy.Addresses, func(a netip.Addr) bool { return slices.Contains(e.Addresses, a) })
 }
 

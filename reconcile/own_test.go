@@ -87,6 +87,7 @@ func TestWhatComposureNeeds(t *testing.T) {
 	tests := map[string]struct {
 		reason    string
 		self      engine.Container // the zero value: this process is in no container
+		missing   bool             // self is a container of another engine
 		others    []engine.Container
 		endpoints []Endpoint
 		c         engine.Container
@@ -153,6 +154,28 @@ func TestWhatComposureNeeds(t *testing.T) {
 			endpoints: []Endpoint{local(reached(RoleLease, "localhost", 6379, "127.0.0.1")), reached(RoleEngine, "10.1.0.9", 2375, "10.1.0.9")},
 			c:         node("c", published("", "6379", "6379/tcp")), want: viaLease,
 		},
+		"AddressOfAnother": {
+			reason: "Composure and its Redis are containers of another machine, where the address is Redis's", missing: true, self: node("self", on("ops", "172.18.0.3")),
+			endpoints: []Endpoint{reached(RoleLease, "redis", 6379, "172.18.0.2"), reached(RoleEngine, "prod", 2376, "192.0.2.7")}, c: node("c", on("shop", "172.18.0.2")),
+		},
+		"AddressOfHost": {
+			reason: "this machine is not the engine's", endpoints: []Endpoint{reached(RoleLease, "redis", 6379, "172.18.0.2"), reached(RoleEngine, "prod", 2376, "192.0.2.7")},
+			c: node("c", on("shop", "172.18.0.2")),
+		},
+		"GatewayOfAnother": {
+			reason: "every engine has such a gateway", missing: true, self: node("self", on("ops", "172.18.0.3")),
+			endpoints: []Endpoint{reached(RoleLease, "172.18.0.1", 6379, "172.18.0.1"), reached(RoleEngine, "prod", 2376, "192.0.2.7")},
+			c:         node("c", on("shop", "172.18.0.2"), published("", "6379", "6379/tcp")),
+		},
+		"DesktopOfAnother": {
+			reason: "it is the host of Composure's container", missing: true, self: node("self", on("ops", "172.18.0.3")),
+			endpoints: []Endpoint{reached(RoleLease, "host.docker.internal", 6379, "172.17.0.1"), reached(RoleEngine, "prod", 2376, "192.0.2.7")},
+			c:         node("c", published("", "6379", "6379/tcp")),
+		},
+		"AddressThere": {
+			reason: "Composure's container is on that engine", self: self,
+			endpoints: []Endpoint{reached(RoleLease, "cache", 6379, "10.2.0.9"), reached(RoleEngine, "prod", 2376, "192.0.2.7")}, c: node("c", on("shop", "10.2.0.9")), want: viaLease,
+		},
 		"BesideEngine":     {reason: "Redis is on the engine's host", endpoints: []Endpoint{reached(RoleLease, "prod", 6379, "192.0.2.7"), reached(RoleEngine, "prod", 2376, "192.0.2.7")}, c: node("c", published("", "6379", "6379/tcp")), want: viaLease},
 		"SSHEngine":        {reason: "the same, with ssh", endpoints: []Endpoint{reached(RoleLease, "prod", 6379, "192.0.2.7"), reached(RoleEngine, "prod", 0, "192.0.2.7")}, c: node("c", published("", "6379", "6379/tcp")), want: viaLease},
 		"Elsewhere":        {reason: "a Redis on another machine", endpoints: []Endpoint{reached(RoleLease, "cache", 6379, "192.0.2.9")}, c: node("c", published("", "6379", "6379/tcp"))},
@@ -165,7 +188,10 @@ func TestWhatComposureNeeds(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			src := Source{Self: tc.self.ID, Unattended: !tc.asked}
-			all := append([]engine.Container{tc.c, tc.self}, tc.others...)
+			all := append([]engine.Container{tc.c}, tc.others...)
+			if !tc.missing {
+				all = append(all, tc.self)
+			}
 			reason, next := newOwn(src, tc.endpoints, all).need("svc", tc.c)
 			if (tc.want == "") != (reason == "") || !strings.Contains(reason, tc.want) {
 				t.Errorf("%s: %q, want %q", tc.reason, reason, tc.want)
