@@ -8,9 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
-
-	"github.com/moby/moby/api/types/network"
 
 	"github.com/composure-dev/composure/internal/engine"
 )
@@ -165,108 +162,6 @@ func (o own) runsIn(c engine.Container) string {
 		return "Composure itself runs in it, or in another one of the same network namespace"
 	}
 	return "Composure itself runs in it"
-}
-
-// answers reports whether it is a container, or one that has joined its network, that is reached at an endpoint.
-func (o own) answers(c engine.Container, e Endpoint) bool {
-	if o.inside != nil && called(c, *o.inside, e.Host) {
-		return true
-	}
-	return o.here && hasAddress(c, e) || publishes(c, e) && o.throughHost(c, e)
-}
-
-// called reports whether a container is found by a name on a network that both have.
-func called(c, by engine.Container, name string) bool {
-	for key, settings := range networks(c) {
-		if key == network.NetworkBridge || networks(by)[key] == nil {
-			continue // the default bridge has no names
-		}
-		names := slices.Concat(settings.Aliases, settings.DNSNames, []string{c.CleanName(), c.Label(engine.LabelService)})
-		if slices.ContainsFunc(names, func(own string) bool {
-			return own != "" && (strings.EqualFold(own, name) || strings.EqualFold(own+"."+key, name))
-		}) {
-			return true
-		}
-	}
-	return false
-}
-
-func hasAddress(c engine.Container, e Endpoint) bool {
-	for _, settings := range networks(c) {
-		for _, address := range []netip.Addr{settings.IPAddress, settings.GlobalIPv6Address} {
-			if address.IsValid() && slices.Contains(e.Addresses, address) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// throughHost reports whether an endpoint may be a port of the engine's host. That of the engine itself always may: who answers there
-// has this engine's socket.
-func (o own) throughHost(c engine.Container, e Endpoint) bool {
-	if e.Local && o.inside != nil {
-		return false // it stays in this network namespace, of which every container is left alone
-	}
-	if e.Role == RoleEngine || o.here && slices.Contains([]string{"host.docker.internal", "gateway.docker.internal", "host.containers.internal"}, e.Host) {
-		return true
-	}
-	isGateway := func(of engine.Container) bool {
-		for _, settings := range networks(of) {
-			if slices.Contains(e.Addresses, settings.Gateway) || slices.Contains(e.Addresses, settings.IPv6Gateway) {
-				return true
-			}
-		}
-		return false
-	}
-	if o.here && (e.Local || o.inside != nil && isGateway(*o.inside) || isGateway(c)) {
-		return true
-	}
-	proxy, _ := o.proxy()
-	return slices.ContainsFunc(proxy.Addresses, func(a netip.Addr) bool { return slices.Contains(e.Addresses, a) })
-}
-
-// publishes reports whether a port of the host leads to the container, or is its own on the host's network: then what its image
-// exposes is all that tells.
-func publishes(c engine.Container, e Endpoint) bool {
-	if c.HostConfig == nil || c.Config == nil {
-		return false
-	}
-	if onHostNetwork(c) {
-		for port := range c.Config.ExposedPorts {
-			if port.Proto() == network.TCP && port.Num() == e.Port {
-				return true
-			}
-		}
-		return false
-	}
-	ports := c.HostConfig.PortBindings
-	if c.NetworkSettings != nil && len(c.NetworkSettings.Ports) > 0 {
-		ports = c.NetworkSettings.Ports // with those that the engine has chosen
-	}
-	for port, bindings := range ports {
-		for _, b := range bindings {
-			if port.Proto() == network.TCP && b.HostPort == strconv.Itoa(int(e.Port)) && boundTo(b.HostIP, e) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// boundTo holds for a port on every address, on one of the endpoint's, and on a loopback address when that is what the endpoint has.
-func boundTo(address netip.Addr, e Endpoint) bool {
-	if !address.IsValid() || address.IsUnspecified() || len(e.Addresses) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return a == address || a.IsLoopback() && address.IsLoopback() })
-}
-
-func networks(c engine.Container) map[string]*network.EndpointSettings {
-	if c.NetworkSettings == nil {
-		return nil
-	}
-	return c.NetworkSettings.Networks
 }
 
 // spared says that a container is not restarted although something that it hangs on was: Composure needs it as it is. Empty: it may be,

@@ -64,6 +64,14 @@ func exposed(port string) func(*engine.Container) {
 	return func(c *engine.Container) { c.Config.ExposedPorts = network.PortSet{network.MustParsePort(port): {}} }
 }
 
+func commanded(words ...string) func(*engine.Container) {
+	return func(c *engine.Container) { c.Config.Cmd = words }
+}
+
+func given(variables ...string) func(*engine.Container) {
+	return func(c *engine.Container) { c.Config.Env = variables }
+}
+
 func reached(role Role, host string, port uint16, addresses ...string) Endpoint {
 	e := Endpoint{Role: role, Host: host, Port: port}
 	for _, text := range addresses {
@@ -80,6 +88,7 @@ func local(e Endpoint) Endpoint {
 func TestWhatComposureNeeds(t *testing.T) {
 	self := node("self", on("ops", "10.1.0.2"))
 	proxy, lease := reached(RoleEngine, "proxy", 2375), reached(RoleLease, "redis", 6379)
+	hostLease := []Endpoint{local(reached(RoleLease, "localhost", 6379, "127.0.0.1"))}
 	const (
 		viaEngine = "reaches the engine through it"
 		viaLease  = "the lease"
@@ -104,20 +113,28 @@ func TestWhatComposureNeeds(t *testing.T) {
 			reason: "without that one it has no network", self: node("vpn", on("ops", "10.1.0.5")),
 			others: []engine.Container{node("composure", in("container:id-vpn"))}, c: node("vpn", on("ops", "10.1.0.5")), want: "or in another one of the same network",
 		},
-		"NoneOfItsOwn":     {reason: "outside of a container no id is its own", c: node("c"), want: ""},
-		"Label":            {reason: "a person knows of a need that cannot be seen", c: node("c", labeled(LabelKeep, "true")), want: LabelKeep},
-		"LabelFalse":       {reason: "the label says no", c: node("c", labeled(LabelKeep, "false"))},
-		"LabelWhenAsked":   {reason: "a person has the last word", c: node("c", labeled(LabelKeep, "true")), asked: true},
-		"Stranger":         {reason: "it is neither", self: self, endpoints: []Endpoint{proxy, lease}, c: node("c", on("ops", "10.1.0.9", "shop"))},
-		"NoEndpoints":      {reason: "a socket of the file system is no container's", self: self, c: node("redis", on("ops", "10.1.0.9"))},
-		"NoNetworks":       {reason: "the engine told too little", self: self, endpoints: []Endpoint{proxy}, c: engine.Container{}},
-		"NoPort":           {reason: "sshd is in no container", self: self, endpoints: []Endpoint{reached(RoleEngine, "c", 0, "10.1.0.9")}, c: node("c", on("ops", "10.1.0.9"))},
-		"LeaseWhenAsked":   {reason: "a person's apply needs no lease", self: self, endpoints: []Endpoint{lease}, c: node("redis", on("ops", "10.1.0.9")), asked: true},
-		"EngineWhenAsked":  {reason: "no apply could finish without it", self: self, endpoints: []Endpoint{proxy}, c: node("proxy", on("ops", "10.1.0.9")), asked: true, want: viaEngine},
-		"ContainerName":    {reason: "the engine's DNS has it", self: self, endpoints: []Endpoint{proxy}, c: node("proxy", on("ops", "10.1.0.9")), want: viaEngine},
-		"Alias":            {reason: "the engine's DNS has it", self: self, endpoints: []Endpoint{lease}, c: node("shop-redis-1", on("ops", "10.1.0.9", "redis")), want: viaLease},
-		"Capitals":         {reason: "names in the DNS have no case", self: self, endpoints: []Endpoint{lease}, c: node("shop-redis-1", on("ops", "10.1.0.9", "Redis")), want: viaLease},
-		"Service":          {reason: "compose makes it an alias", self: self, endpoints: []Endpoint{lease}, c: node("shop-redis-1", on("ops", "10.1.0.9"), labeled(engine.LabelService, "redis")), want: viaLease},
+		"NoneOfItsOwn":    {reason: "outside of a container no id is its own", c: node("c"), want: ""},
+		"Label":           {reason: "a person knows of a need that cannot be seen", c: node("c", labeled(LabelKeep, "true")), want: LabelKeep},
+		"LabelFalse":      {reason: "the label says no", c: node("c", labeled(LabelKeep, "false"))},
+		"LabelWhenAsked":  {reason: "a person has the last word", c: node("c", labeled(LabelKeep, "true")), asked: true},
+		"Stranger":        {reason: "it is neither", self: self, endpoints: []Endpoint{proxy, lease}, c: node("c", on("ops", "10.1.0.9", "shop"))},
+		"NoEndpoints":     {reason: "a socket of the file system is no container's", self: self, c: node("redis", on("ops", "10.1.0.9"))},
+		"NoNetworks":      {reason: "the engine told too little", self: self, endpoints: []Endpoint{proxy}, c: engine.Container{}},
+		"NoPort":          {reason: "sshd is in no container", self: self, endpoints: []Endpoint{reached(RoleEngine, "c", 0, "10.1.0.9")}, c: node("c", on("ops", "10.1.0.9"))},
+		"LeaseWhenAsked":  {reason: "a person's apply needs no lease", self: self, endpoints: []Endpoint{lease}, c: node("redis", on("ops", "10.1.0.9")), asked: true},
+		"EngineWhenAsked": {reason: "no apply could finish without it", self: self, endpoints: []Endpoint{proxy}, c: node("proxy", on("ops", "10.1.0.9")), asked: true, want: viaEngine},
+		"ContainerName":   {reason: "the engine's DNS has it", self: self, endpoints: []Endpoint{proxy}, c: node("proxy", on("ops", "10.1.0.9")), want: viaEngine},
+		"Alias":           {reason: "the engine's DNS has it", self: self, endpoints: []Endpoint{lease}, c: node("shop-redis-1", on("ops", "10.1.0.9", "redis")), want: viaLease},
+		"Capitals":        {reason: "names in the DNS have no case", self: self, endpoints: []Endpoint{lease}, c: node("shop-redis-1", on("ops", "10.1.0.9", "Redis")), want: viaLease},
+		"Service":         {reason: "compose makes it an alias", self: self, endpoints: []Endpoint{lease}, c: node("shop-redis-1", on("ops", "10.1.0.9"), labeled(engine.LabelService, "redis")), want: viaLease},
+		"OneOff":          {reason: "docker compose run gives it no alias", self: self, endpoints: []Endpoint{lease}, c: node("shop-redis-run-1", on("ops", "10.1.0.9"), labeled(engine.LabelService, "redis"), labeled(engine.LabelOneoff, "True"))},
+		"SameName": {
+			reason: "the name stands for another one", self: node("self", on("ops", "10.1.0.2"), on("shop", "10.2.0.2")), others: []engine.Container{node("ops-redis-1", on("ops", "10.1.0.9", "redis"))},
+			endpoints: []Endpoint{reached(RoleLease, "redis", 6379, "10.1.0.9")}, c: node("shop-redis-1", on("shop", "10.2.0.9", "redis")),
+		},
+		"SameNameGone": {
+			reason: "what the name stood for is gone", self: self, endpoints: []Endpoint{reached(RoleLease, "redis", 6379, "10.1.0.8")}, c: node("redis", on("ops", "10.1.0.9")), want: viaLease,
+		},
 		"WithNetwork":      {reason: "the engine's DNS has NAME.NETWORK, too", self: self, endpoints: []Endpoint{reached(RoleLease, "redis.ops", 6379)}, c: node("redis", on("ops", "10.1.0.9")), want: viaLease},
 		"OtherNetwork":     {reason: "a name counts on a network that both have", self: self, endpoints: []Endpoint{lease}, c: node("redis", on("shop", "10.2.0.9"))},
 		"DefaultBridge":    {reason: "it has no names", self: node("self", on("bridge", "172.17.0.2")), endpoints: []Endpoint{lease}, c: node("redis", on("bridge", "172.17.0.3"))},
@@ -182,8 +199,13 @@ func TestWhatComposureNeeds(t *testing.T) {
 		"Gateway":          {reason: "seen from a container the gateway is the host", self: self, endpoints: []Endpoint{reached(RoleLease, "10.1.0.1", 6379, "10.1.0.1")}, c: node("c", published("", "6379", "6379/tcp")), want: viaLease},
 		"DesktopName":      {reason: "so is this name", self: self, endpoints: []Endpoint{reached(RoleLease, "host.docker.internal", 6379, "172.17.0.1")}, c: node("c", published("", "6379", "6379/tcp")), want: viaLease},
 		"HostNetworkSelf":  {reason: "in the host's network localhost is the host", self: node("self", in("host")), endpoints: []Endpoint{local(reached(RoleLease, "localhost", 6379, "127.0.0.1"))}, c: node("c", published("", "6379", "6379/tcp")), want: viaLease},
-		"HostNetworkRedis": {reason: "in the host's network its image tells its port", endpoints: []Endpoint{local(reached(RoleLease, "localhost", 6379, "127.0.0.1"))}, c: node("c", in("host"), exposed("6379/tcp")), want: viaLease},
-		"HostNetworkOther": {reason: "its image tells another one", endpoints: []Endpoint{local(reached(RoleLease, "localhost", 6379, "127.0.0.1"))}, c: node("c", in("host"), exposed("80/tcp"))},
+		"HostNetworkRedis": {reason: "in the host's network its image tells its port", endpoints: hostLease, c: node("c", in("host"), exposed("6379/tcp"), commanded("redis-server", "--save", "60", "1")), want: viaLease},
+		"HostNetworkNamed": {reason: "its command names it, too", endpoints: hostLease, c: node("c", in("host"), exposed("6379/tcp"), commanded("redis-server", "/redis.conf", "--port", "6379")), want: viaLease},
+		"HostNetworkElse":  {reason: "its command names another one", endpoints: hostLease, c: node("c", in("host"), exposed("6379/tcp"), commanded("sh", "-c", "redis-server --port 6380"))},
+		"HostNetworkFile":  {reason: "a file may name another one", endpoints: hostLease, c: node("c", in("host"), exposed("6379/tcp"), commanded("redis-server", "/redis.conf"))},
+		"HostNetworkEnv":   {reason: "a variable names another one", endpoints: hostLease, c: node("c", in("host"), exposed("6379/tcp"), commanded("run.sh"), given("REDIS_PORT_NUMBER=6380"))},
+		"HostNetworkBare":  {reason: "what is exposed tells nothing by itself", endpoints: hostLease, c: node("c", in("host"), exposed("6379/tcp"))},
+		"HostNetworkOther": {reason: "its image tells another one", endpoints: hostLease, c: node("c", in("host"), exposed("80/tcp"), commanded("serve"))},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
