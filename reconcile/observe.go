@@ -161,7 +161,35 @@ func (s *Snapshot) observeFiles(ctx context.Context, src Source) error {
 	s.Name, s.Directory, s.Project, s.Extended = project.Name, project.Directory, project, project
 	s.Override = project.OverrideFile(src.Compose)
 	s.Warnings = append(s.Warnings, project.Warnings...)
-	also := s.patchFilesOnTop(src.Policies)
+	if err := s.extend(ctx, src, s.patchFilesOnTop(src.Policies)); err != nil {
+		return fmt.Errorf("load the files of patch.files on top of the project: %w", err)
+	}
+	return nil
+}
+
+// extend loads files on top of the project. Those that need a file which cannot be read are left out, as one is that cannot be read
+// itself: the project that runs has none of them.
+func (s *Snapshot) extend(ctx context.Context, src Source, also []string) error {
+	err := s.extendWith(ctx, src, also)
+	if !compose.IsUnreadable(err) {
+		return err
+	}
+	var kept []string
+	for _, path := range also {
+		err := s.extendWith(ctx, src, append(slices.Clone(kept), path))
+		switch {
+		case err == nil:
+			kept = append(kept, path)
+		case compose.IsUnreadable(err):
+			s.Warnings = append(s.Warnings, fmt.Sprintf("%s, which patch.files names, is left out: %s", path, firstLine(err)))
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Snapshot) extendWith(ctx context.Context, src Source, also []string) error {
 	if len(also) == 0 {
 		return nil
 	}
@@ -169,7 +197,7 @@ func (s *Snapshot) observeFiles(ctx context.Context, src Source) error {
 	options.Also = also
 	extended, err := src.load(ctx, options)
 	if err != nil {
-		return fmt.Errorf("load the files of patch.files on top of the project: %w", err)
+		return err
 	}
 	s.Extended = extended
 	return nil
