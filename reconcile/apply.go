@@ -162,6 +162,7 @@ type transaction struct {
 	keep     bool // a failed check does not undo anything
 	failure  string
 	leftover bool           // an old container could not be removed
+	down     bool           // somebody has taken the project down meanwhile
 	unsaved  bool           // the files could not be committed
 	written  []files.Before // what the files held; nil until they are written
 }

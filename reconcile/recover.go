@@ -158,8 +158,7 @@ func (r *recoverer) undo(ctx context.Context, c cut) (restored, problems []strin
 // takenDown reports whether the transaction has touched containers and the project has none any more: one service alone is not what
 // whoever removed them all wants back.
 func (r *recoverer) takenDown(c cut) bool {
-	snap := r.proposal.Snapshot
-	if r.src.Reader == nil || c.record == nil || slices.ContainsFunc(snap.All, func(c engine.Container) bool { return c.Label(engine.LabelProject) == snap.Name }) {
+	if r.src.Reader == nil || c.record == nil || r.proposal.Snapshot.there() {
 		return false
 	}
 	return slices.ContainsFunc(c.record.Containers, func(recorded state.Container) bool { return recorded.Stopping })

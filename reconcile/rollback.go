@@ -22,10 +22,15 @@ func (t *transaction) rollback(ctx context.Context) (restored, problems []string
 	undo := context.WithoutCancel(ctx)
 	t.Progress("rolling back: " + t.failure)
 	for _, undone := range []func(context.Context) ([]string, []string){
-		t.undoSwaps, t.undoFiles, t.takeBack, t.restartAgain, t.joinAgain, t.recheck,
+		t.undoSwaps, t.undoFiles, t.ifThere(t.takeBack), t.ifThere(t.restartAgain), t.ifThere(t.joinAgain), t.ifThere(t.recheck),
 	} {
 		done, failed := undone(undo)
 		restored, problems = append(restored, done...), append(problems, failed...)
+	}
+	if t.down {
+		// Whatever failed may have failed for that.
+		t.record.Inconclusive = true
+		restored = append(restored, "the project was taken down meanwhile; nothing of it is made again or checked")
 	}
 	if len(problems) > 0 {
 		problems = append(problems, "what was there before is recorded in "+t.src.Journal.Path(t.record))
@@ -33,11 +38,40 @@ func (t *transaction) rollback(ctx context.Context) (restored, problems []string
 	return restored, problems
 }
 
+// ifThere does a part of the rollback that needs the project, unless that is taken down, before it or during it.
+func (t *transaction) ifThere(part func(context.Context) ([]string, []string)) func(context.Context) ([]string, []string) {
+	return func(ctx context.Context) (restored, problems []string) {
+		if t.takenDown(ctx) {
+			return nil, nil
+		}
+		restored, problems = part(ctx)
+		if len(problems) > 0 && t.takenDown(ctx) {
+			problems = nil
+		}
+		return restored, problems
+	}
+}
+
+// takenDown reports whether somebody has taken the whole project down since it was observed, as far as the engine tells. Once he
+// has, it stays so for the transaction: what he brings up again is his.
+func (t *transaction) takenDown(ctx context.Context) bool {
+	if !t.down && t.proposal.Snapshot.there() {
+		down, err := engine.TakenDown(ctx, t.src.Reader, t.proposal.Snapshot.Name)
+		t.down = down && err == nil
+	}
+	return t.down
+}
+
+// there reports whether the engine has containers of the project, running or not.
+func (s *Snapshot) there() bool {
+	return slices.ContainsFunc(s.All, func(c engine.Container) bool { return c.Label(engine.LabelProject) == s.Name })
+}
+
 func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []string) {
 	for i := range t.swapped { // in the order they were made: what shares a namespace needs the other to run
 		swapped := &t.swapped[i]
 		swapped.Moved = t.rebuilt
-		err := undo(ctx, &t.swapper, swapped)
+		err := t.undoSwap(ctx, swapped)
 		t.tried[swapped.Old.ID] = *swapped
 		if err != nil {
 			problems = append(problems, t.verify.redactor.String(notUndone(swapped.Old, err)))
@@ -60,6 +94,9 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 		}
 		// The swap that failed has undone itself; that, too, is looked at.
 		line, err := asBeforeContainer(ctx, t.src.Reader, t.tried[old.ID])
+		if err != nil && t.takenDown(ctx) {
+			line, err = notMadeAgain(old), nil
+		}
 		if err == nil {
 			restored = append(restored, step.Object+": "+line)
 			continue
@@ -68,6 +105,19 @@ func (t *transaction) undoSwaps(ctx context.Context) (restored, problems []strin
 		t.amend(old.ID, plan.ResultNotUndone)
 	}
 	return restored, problems
+}
+
+// undoSwap leaves a swap as it is once the project was taken down: nothing of it is left then.
+func (t *transaction) undoSwap(ctx context.Context, swapped *engine.Swapped) error {
+	if !t.down {
+		err := undo(ctx, &t.swapper, swapped)
+		t.down = swapped.TakenDown
+		if err != nil && !t.takenDown(ctx) {
+			return err
+		}
+	}
+	swapped.TakenDown = t.down
+	return nil
 }
 
 // undoAttempts is how often an undo is tried: one or two lost answers are no reason to call for a person.
@@ -109,9 +159,13 @@ func (t *transaction) restartAgain(ctx context.Context) (restored, problems []st
 }
 
 // asBeforeContainer looks whether a container is as it was before its swap, or what was made in its place when somebody had removed
-// it, and says how that is. A one-shot that was started again may have come to its end.
+// it, and says how that is; of one that was taken down with its project nothing is wanted. A one-shot that was started again may have
+// come to its end.
 func asBeforeContainer(ctx context.Context, reader engine.Reader, swapped engine.Swapped) (string, error) {
 	old, rebuilt := swapped.Old, swapped.Rebuilt
+	if swapped.TakenDown {
+		return notMadeAgain(old), nil
+	}
 	now, err := look(ctx, reader, cmp.Or(rebuilt, old.ID))
 	ended := swapped.Pace.OneShot && engine.Succeeded(now)
 	switch {
@@ -127,6 +181,10 @@ func asBeforeContainer(ctx context.Context, reader engine.Reader, swapped engine
 		return fmt.Sprintf("container %s ran again, and has ended with exit code 0", engine.ShortID(old.ID)), nil
 	}
 	return fmt.Sprintf("container %s runs again", engine.ShortID(old.ID)), nil
+}
+
+func notMadeAgain(old engine.Container) string {
+	return fmt.Sprintf("container %s was taken down with the project, and is not made again", engine.ShortID(old.ID))
 }
 
 // look inspects a container, once more when the answer was lost.

@@ -147,6 +147,7 @@ func (t *transaction) swap(ctx context.Context, step plan.Step) *stepError {
 		if swapped.Rebuilt != "" {
 			t.rebuilt[old.ID] = swapped.Rebuilt
 		}
+		t.down = swapped.TakenDown
 		failed, is := errors.AsType[*engine.SwapError](err)
 		if is && failed.UndoErr != nil {
 			t.swapped = append(t.swapped, swapped) // the rollback tries once more, and tells

@@ -24,12 +24,28 @@ func RefersToAny(c Container, others map[string]string) bool {
 	return slices.ContainsFunc(references(c), func(id string) bool { return others[id] != "" })
 }
 
+// TakenDown reports whether the engine has no container of a compose project any more, not even a stopped one: that is what docker
+// compose down leaves, and nothing that happens by itself.
+func TakenDown(ctx context.Context, reader Reader, project string) (bool, error) {
+	if project == "" {
+		return false, nil
+	}
+	left, err := reader.List(ctx, LabelProject+"="+project)
+	return err == nil && len(left) == 0, err
+}
+
 // rebuild makes a container that equals the old one and puts it in the place of what the swap has left. The new container is
-// kept until the rebuilt one is as the old one was.
+// kept until the rebuilt one is as the old one was. Whoever has taken the whole project down wants none of it back.
 func (s *Swapper) rebuild(ctx context.Context, swapped *Swapped, left []Container) error {
 	rebuilt, err := s.halfRebuilt(ctx, *swapped)
 	if err != nil {
 		return err
+	}
+	if len(rebuilt) == 0 { // what was left a moment ago says nothing
+		swapped.TakenDown, err = TakenDown(ctx, s.Reader, swapped.Old.Label(LabelProject))
+		if err != nil || swapped.TakenDown {
+			return err
+		}
 	}
 	if len(rebuilt) == 0 && (swapped.Old.Config == nil || swapped.Old.HostConfig == nil) {
 		return fmt.Errorf("container %q (%s): %w, and what it was like is not known", swapped.Name(), ShortID(swapped.Old.ID), ErrNotFound)

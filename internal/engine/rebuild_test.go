@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -169,4 +170,63 @@ func TestRebuildThatDoesNotRunKeepsTheReplacement(t *testing.T) {
 			t.Errorf("the new one: %v", err)
 		}
 	})
+}
+
+// Whoever has removed all containers of the project wants none of them back.
+func TestUndoOfAProjectThatWasTakenDown(t *testing.T) {
+	tests := map[string]struct {
+		reason string
+		beside enginetest.Service // another service
+		lists  error
+		down   bool
+	}{
+		"Nothing":        {reason: "it was taken down", down: true},
+		"AnotherProject": {reason: "that one was not taken down", beside: enginetest.Service{Project: "other", Name: "db", Image: "web:1"}, down: true},
+		"SameProject":    {reason: "one service is not the project", beside: enginetest.Service{Project: "shop", Name: "db", Image: "web:1"}},
+		"NotKnown":       {reason: "without an answer neither is right", lists: errFault},
+	}
+	for name, tc := range tests {
+		for kind, s := range scenarios() {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e, swapped := s.swapped(t)
+					for _, id := range []string{swapped.Old.ID, swapped.NewID} {
+						if err := e.Remove(t.Context(), id, true); err != nil {
+							t.Fatal(err)
+						}
+					}
+					beside := 0
+					if tc.beside.Name != "" {
+						c, err := e.AddService(t.Context(), tc.beside)
+						if err == nil {
+							err = e.Stop(t.Context(), c.ID)
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+						beside = 1
+					}
+					swapper := &engine.Swapper{Reader: listless{e, tc.lists}, Writer: e, APIVersion: engine.MinAPIVersion}
+					err := swapper.Undo(t.Context(), &swapped)
+					made := len(listed(t, e)) - beside
+					if !errors.Is(err, tc.lists) || swapped.TakenDown != tc.down || made > 0 != (!tc.down && tc.lists == nil) {
+						t.Errorf("%s: taken down = %t, %d containers were made, error = %v", tc.reason, swapped.TakenDown, made, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// listless lists nothing when it has an error.
+type listless struct {
+	engine.Reader
+	err error
+}
+
+func (l listless) List(ctx context.Context, labels ...string) ([]engine.Container, error) {
+	if l.err != nil {
+		return nil, l.err
+	}
+	return l.Reader.List(ctx, labels...)
 }

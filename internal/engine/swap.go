@@ -52,6 +52,8 @@ type Swapped struct {
 	Vanished bool
 	// Rebuilt is the full id of the container that an undo has made in the place of an old one that was gone.
 	Rebuilt string
+	// TakenDown is set by an undo that found nothing of the project left, which makes nothing again.
+	TakenDown bool
 }
 
 // Name is the name that the old container had and the new one has after the swap.

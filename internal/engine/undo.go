@@ -78,10 +78,10 @@ func (s *swap) lastLogs(ctx context.Context) []string {
 // notes in swapped how far it came, and can be called again after it failed, and for a swap that failed at any stage. nil means
 // that the old container runs, healthy if it was; one that the swap has not touched is left as it is.
 //
-// When the old container is gone, one that equals it is made, proved and put in its place: [Swapped.Rebuilt]. When its name
-// belongs to a container of somebody else's, that is left alone, and the error is a *[TakenError]. Without knowledge of the old
-// container, and nothing that an earlier undo has rebuilt, Undo returns ErrNotFound and leaves the new one alone: it is the only
-// one there is.
+// When the old container is gone, one that equals it is made, proved and put in its place: [Swapped.Rebuilt]. When nothing of its
+// project is left, it is left so: [Swapped.TakenDown]. When its name belongs to a container of somebody else's, that is left alone,
+// and the error is a *[TakenError]. Without knowledge of the old container, and nothing that an earlier undo has rebuilt, Undo
+// returns ErrNotFound and leaves the new one alone: it is the only one there is.
 //
 // Containers that live in another's namespaces are undone after it: theirs is not there before it runs again.
 func (s *Swapper) Undo(ctx context.Context, swapped *Swapped) error {
