@@ -30,6 +30,7 @@ if ! command -v "$(go env CC)" >/dev/null; then
   race=()
 fi
 
-# Engine tests are about more than their own files, so nothing comes from the test cache.
-go test "${race[@]}" -count=1 -p 2 -timeout 9m -v "$@" 2>&1 |
+# Engine tests are about more than their own files, so nothing comes from the test cache. They wait for containers more than they
+# compute, so a package and some tests more than there are cores run side by side.
+go test "${race[@]}" -count=1 -p "$(($(nproc) + 1))" -parallel "$(($(nproc) + 2))" -timeout 9m -v "$@" 2>&1 |
   awk -v required="${COMPOSURE_REQUIRE_ENGINE:-0}" -f scripts/test.awk

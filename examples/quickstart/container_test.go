@@ -129,7 +129,6 @@ func (p *project) giveAway() (stillSo func()) {
 // A container that is stopped in the middle of a swap ends well and gives everything back; started again, it mends. All the while it
 // leaves its own container alone.
 func TestContainer(t *testing.T) {
-	t.Parallel()
 	p := newProject(t, "ways-container")
 	ids, file := p.ids(), p.read("compose.yaml")
 	owned := p.giveAway()
@@ -168,7 +167,6 @@ func TestContainerKilled(t *testing.T) {
 	if !torture() {
 		t.Skip("kills a container over and over: COMPOSURE_TORTURE=full")
 	}
-	t.Parallel()
 	p := newProject(t, "ways-killed")
 	c := p.contain("--budget=100", "--max-services=1000")
 	d := c.start()

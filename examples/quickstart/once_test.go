@@ -9,7 +9,6 @@ import (
 
 // Two runs of a cron job that overlap: what has drifted is mended once, and neither fails.
 func TestTwoAtOnce(t *testing.T) {
-	t.Parallel()
 	p := newProject(t, "ways-once")
 	p.replace("policy.yaml", "  selector:\n", "  enforcement: {files: Enforce, containers: Enforce}\n  selector:\n")
 	p.replace("policy.yaml", "stableFor: 3s", "stableFor: 1s")

@@ -85,6 +85,7 @@ func newProject(t *testing.T, name string) *project {
 		}
 		t.Skip("needs a Docker Engine")
 	}
+	t.Parallel() // most of the time they wait for containers
 	made, err := build()
 	if err != nil {
 		t.Fatal(err)

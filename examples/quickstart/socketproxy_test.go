@@ -207,7 +207,6 @@ func (p *project) through(proxy *proxy, rules rules, flags ...string) *daemon {
 // A whole life behind a socket proxy that lets through what the examples say: looking alone, whatever the policy says, then mending, and
 // in full a rollback.
 func TestSocketProxy(t *testing.T) {
-	t.Parallel()
 	p := newProject(t, "ways-proxy")
 	page, proxy := documented(t), newProxy(t)
 

@@ -50,8 +50,8 @@ type elected struct {
 
 // Of two operators that share a Redis one does the work. While Redis is away nobody else begins to, and who led stops in time.
 func TestDaemonRedis(t *testing.T) {
-	if testing.Short() {
-		t.Skip("stops a Redis over and over")
+	if !full() {
+		t.Skip("stops a Redis over and over: make torture")
 	}
 	times := amount(t, "COMPOSURE_REDIS_RESTARTS", 2, 10)
 	needEngine(t)

@@ -129,8 +129,8 @@ func TestDaemonTwo(t *testing.T) {
 // Of two daemons with a state folder each the one that does the work is killed: the other one mends what it left, without its record.
 // When the first comes back it finds that record open, and undoes nothing of what was done since.
 func TestDaemonTwoKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills daemons")
+	if !full() {
+		t.Skip("kills daemons: make torture")
 	}
 	needEngine(t)
 	t.Parallel()

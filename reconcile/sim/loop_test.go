@@ -63,9 +63,9 @@ func single(t *testing.T, counted *tally, s scenario, mode string, calls []engin
 	}
 }
 
-// stride is how many calls there are between two that go wrong, by default as many as fit into a minute under the race detector.
+// stride is how many calls there are between two that go wrong, by default as many as fit into half a minute under the race detector.
 func stride() int {
-	const usual = 70
+	const usual = 140
 	if every, err := strconv.Atoi(os.Getenv("COMPOSURE_SIM_STRIDE")); err == nil && every > 0 {
 		return every
 	}

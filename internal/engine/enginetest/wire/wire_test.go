@@ -67,7 +67,7 @@ func (c connected) Create(ctx context.Context, spec engine.Spec) (string, error)
 
 // TestConformance holds the wire to what a real engine does: the same suite, the same client.
 func TestConformance(t *testing.T) {
-	for _, api := range []string{"1.41", "1.44", "1.51"} {
+	for _, api := range []string{"1.41", "1.51"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
 			conformance.Run(t, func(t *testing.T) conformance.Fixture {
