@@ -39,7 +39,7 @@ func restarts(n int) []restart {
 // An engine that restarts under the daemon, idle or in the middle of a swap, is noticed once, and all is well again by itself.
 func TestDaemonEngineRestart(t *testing.T) {
 	if !full() {
-		t.Skip("restarts an engine over and over: make torture")
+		t.Skip("restarts dockerd over and over: make torture")
 	}
 	times := amount(t, "COMPOSURE_ENGINE_RESTARTS", 2, 10)
 	made := needEngine(t)

@@ -111,7 +111,7 @@ func TestDaemonTwo(t *testing.T) {
 	times := amount(t, "COMPOSURE_DAEMON_DRIFTS", 2, 10)
 	needEngine(t)
 	t.Parallel()
-	r := newPair(t, newProject(t, "two-daemons", composeOf(t, ""), "daemon"))
+	r := newPair(t, newProject(t, "operators", composeOf(t, ""), "daemon"))
 	r.fresh()
 	for i := range times {
 		kind := drifts()[i%len(drifts())]
@@ -134,7 +134,7 @@ func TestDaemonTwoKilled(t *testing.T) {
 	}
 	needEngine(t)
 	t.Parallel()
-	r := newPair(t, newProject(t, "two-killed", composeOf(t, ""), "daemon"))
+	r := newPair(t, newProject(t, "operators-killed", composeOf(t, ""), "daemon"))
 	r.fresh()
 	for _, at := range sampled([]phase{stopping, patched, committing}, 1) {
 		r.drift(driftEdit)

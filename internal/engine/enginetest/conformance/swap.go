@@ -178,6 +178,7 @@ func testUndo(t *testing.T, f Fixture) {
 		f.must(t, f.swapper().Undo(t.Context(), &swapped))
 		f.wantRestored(t, old)
 	}
+	f.run(t, f.spec("undo-beside")) // without another one it would be taken for docker compose down
 	f.must(t, f.Writer.Remove(t.Context(), old.ID, true))
 	for range 2 {
 		f.must(t, f.swapper().Undo(t.Context(), &swapped))
