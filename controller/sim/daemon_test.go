@@ -33,7 +33,6 @@ type daemon struct {
 
 func (w *world) start() {
 	w.logf("the daemon starts")
-	w.policies.restarted()
 	d := &daemon{w: w, client: newClient(w), watcher: newWatcher(), pipe: newPipe(), ended: make(chan struct{})}
 	d.http = &http.Client{Transport: &http.Transport{DialContext: d.pipe.dial, DisableKeepAlives: true}}
 	ctx, cancel := context.WithCancel(w.t.Context())

@@ -145,14 +145,6 @@ func (p *policies) put(r rules, burst int) (path string, err error) {
 	return filepath.Join(p.dir, name), p.write(name)
 }
 
-// restarted is for a daemon that begins: a broken file says nothing then.
-func (p *policies) restarted() {
-	for _, file := range p.files {
-		file.inForce = !file.broken
-	}
-	p.noted()
-}
-
 // change does something to a policy, by chance, and says what.
 func (p *policies) change(random *rand.Rand, project string, burst int) (what, path string, err error) {
 	name := pick(random, slices.Sorted(maps.Keys(p.files)))
