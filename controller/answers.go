@@ -32,10 +32,14 @@ func basisDigest(b plan.Basis) string {
 
 // conditions of a project.
 func (s Status) conditions() []api.Condition {
-	list := make([]api.Condition, 0, len(s.turned))
-	truths := s.truths()
+	return conditionsOf(s.truths(), s.turned, string(s.Reason), s.Message)
+}
+
+// conditionsOf are Ready, Reconciling and Stalled, which are told for one reason, each with when it came to be so.
+func conditionsOf(truths [3]string, turned [3]time.Time, reason, message string) []api.Condition {
+	list := make([]api.Condition, 0, len(truths))
 	for i, kind := range []string{api.Ready, api.Reconciling, api.Stalled} {
-		list = append(list, api.Condition{Type: kind, Status: truths[i], Reason: string(s.Reason), Message: s.Message, LastTransitionTime: s.turned[i]})
+		list = append(list, api.Condition{Type: kind, Status: truths[i], Reason: reason, Message: message, LastTransitionTime: turned[i]})
 	}
 	return list
 }
@@ -291,21 +295,17 @@ const (
 // policyConditions of one that holds everywhere, that does not, or whose file cannot be read as it is.
 func policyConditions(k knownPolicy, answer api.Policy, t turns) []api.Condition {
 	reason, message := string(ReasonCompliant), ""
-	holds := [3]bool{!t.are[0], t.are[1], t.are[2]}
+	truths := [3]string{truth(!t.are[0]), truth(t.are[1]), truth(t.are[2])}
 	switch {
 	case k.problem != "":
-		reason, message, holds = policyInvalid, k.problem, [3]bool{2: true}
+		reason, message, truths = policyInvalid, k.problem, [3]string{api.False, api.False, api.True}
 		t = turns{since: k.since}
 	case len(answer.Services) == 0:
 		reason = string(ReasonNotSelected)
 	case answer.Differences > 0:
 		reason, message = policyDiffers, fmt.Sprintf("%d variables are not as it wants them", answer.Differences)
 	}
-	var list []api.Condition
-	for i, kind := range []string{api.Ready, api.Reconciling, api.Stalled} {
-		list = append(list, api.Condition{Type: kind, Status: truth(holds[i]), Reason: reason, Message: message, LastTransitionTime: t.at(i)})
-	}
-	return list
+	return conditionsOf(truths, [3]time.Time{t.at(0), t.at(1), t.at(2)}, reason, message)
 }
 
 // required are the variables that a policy has rules for.

@@ -212,9 +212,9 @@ func TestRunRecreatesOnlySoMany(t *testing.T) {
 
 func TestRecreationsThatAreTooManyAreLeftToAPerson(t *testing.T) {
 	var r recreations
-	reason, message, wait := r.admits(3, 2, true)
-	if reason != ReasonTooMany || wait != 0 || !strings.Contains(message, "composure apply") {
-		t.Errorf("%s, %q, %s", reason, message, wait)
+	why := r.admits(3, 2, true)
+	if why == nil || why.reason != ReasonTooMany || why.wait != 0 || !strings.Contains(why.message, "composure apply") {
+		t.Errorf("%+v", why)
 	}
 }
 

@@ -32,7 +32,7 @@ const (
 	changing     = "somebody is changing it"
 )
 
-// notNow is the error of a transaction that was not begun: for a while, or without wait until something changes.
+// notNow is why a transaction was not begun, and the error of one: for a while, or without wait until something changes.
 type notNow struct {
 	reason  Reason
 	message string
@@ -55,43 +55,43 @@ func (l *loop) permit(name string, p reconcile.Proposal, looked time.Time) error
 	if change := policy.NextChange(p.Policies, looked); !change.IsZero() && !time.Now().Before(change) {
 		return &notNow{ReasonChanging, "a maintenance window has opened or closed meanwhile", time.Millisecond}
 	}
-	if reason, message, wait := l.recreated.admits(len(p.Plan.Recreates()), l.options.MaxServices, true); reason != "" {
-		return &notNow{reason, message, wait}
+	if why := l.recreated.admits(len(p.Plan.Recreates()), l.options.MaxServices, true); why != nil {
+		return why
 	}
 	return nil
 }
 
-// gate says why a plan is not carried out now, and how long to wait; zero: until something changes.
-func (l *loop) gate(name string, p reconcile.Proposal) (reason Reason, message string, wait time.Duration) {
+// gate says why a plan is not carried out now; nil: it is. suspended is what says so of the project.
+func (l *loop) gate(name string, p reconcile.Proposal, suspended *notNow) *notNow {
 	if message, waits := l.standby(); waits {
-		return ReasonStandby, message, 0
+		return &notNow{ReasonStandby, message, 0}
 	}
 	if left := l.settles(name, p.Snapshot); left > 0 {
-		return ReasonChanging, changing, left
+		return &notNow{ReasonChanging, changing, left}
 	}
 	if reconcile.Recovers(p.Plan) {
 		left := l.stuck.pause(name)
 		if left <= 0 {
-			return "", "", 0
+			return nil
 		}
-		return ReasonStuck, "what was cut off could not be put in order: see composure history; it is tried again", left
+		return &notNow{ReasonStuck, "what was cut off could not be put in order: see composure history; it is tried again", left}
 	}
-	if why := l.suspended(name); why != nil {
-		return why.reason, why.message, why.wait
+	if suspended != nil {
+		return suspended
 	}
 	records, err := l.store().List(name)
 	if err != nil {
-		return ReasonFailed, "whether the same was tried before is not known: " + err.Error(), unreadablePause
+		return &notNow{ReasonFailed, "whether the same was tried before is not known: " + err.Error(), unreadablePause}
 	}
 	if reason, message := undoneBefore(records, p.Plan.Basis); reason != "" {
-		return reason, message, 0
+		return &notNow{reason, message, 0}
 	}
 	if left := shaky(records); left > 0 {
-		return ReasonRolledBack, "it was undone by no fault of the change, and is tried again", left
+		return &notNow{ReasonRolledBack, "it was undone by no fault of the change, and is tried again", left}
 	}
 	if left := spent(records, l.options.Budget); left > 0 {
-		return ReasonBudget, fmt.Sprintf("it had %d transactions within an hour, and may have another one at %s; composure apply does not wait",
-			l.options.Budget, time.Now().Add(left).UTC().Round(time.Second).Format(time.RFC3339)), left
+		return &notNow{ReasonBudget, fmt.Sprintf("it had %d transactions within an hour, and may have another one at %s; composure apply does not wait",
+			l.options.Budget, time.Now().Add(left).UTC().Round(time.Second).Format(time.RFC3339)), left}
 	}
 	return l.recreated.admits(len(p.Plan.Recreates()), l.options.MaxServices, false)
 }
@@ -112,8 +112,7 @@ func shaky(records []state.Record) time.Duration {
 	times := 0
 	var last time.Time
 	for _, record := range slices.Backward(records) {
-		failed := record.Outcome == state.OutcomeRolledBack || record.Outcome == state.OutcomeRollbackFailed
-		if record.Ended == nil || !failed || !record.Inconclusive {
+		if record.Ended == nil || !failed(record) || !record.Inconclusive {
 			break
 		}
 		if times++; times == 1 {
@@ -123,8 +122,16 @@ func shaky(records []state.Record) time.Duration {
 	if times == 0 {
 		return 0
 	}
-	return min(firstPause<<min(times-1, 10), longestPause) - time.Since(last)
+	return doubling(times) - time.Since(last)
 }
+
+// failed holds for a transaction that was undone, or was to be.
+func failed(record state.Record) bool {
+	return record.Outcome == state.OutcomeRolledBack || record.Outcome == state.OutcomeRollbackFailed
+}
+
+// doubling is the pause after so many failures in a row.
+func doubling(times int) time.Duration { return min(firstPause<<min(times-1, 10), longestPause) }
 
 // recreations remembers how many services were recreated lately, over all projects: a policy that is wrong for all of them must not
 // reach all of them at once. It may be used by several goroutines at once.
@@ -138,17 +145,17 @@ type recreation struct {
 	services int
 }
 
-// admits says why so many services are not recreated now, and how long to wait; zero: they never are by itself. With take those that
-// are admitted are counted.
-func (r *recreations) admits(services, most int, take bool) (reason Reason, message string, wait time.Duration) {
+// admits says why so many services are not recreated now; without wait they never are by itself. With take those that are admitted are
+// counted.
+func (r *recreations) admits(services, most int, take bool) *notNow {
 	if services > most {
-		return ReasonTooMany, fmt.Sprintf("%d services would be recreated, more than the %d that may be within an hour: "+
-			"look at it with composure diff, do it with composure apply, or raise --max-services", services, most), 0
+		return &notNow{ReasonTooMany, fmt.Sprintf("%d services would be recreated, more than the %d that may be within an hour: "+
+			"look at it with composure diff, do it with composure apply, or raise --max-services", services, most), 0}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.past = slices.DeleteFunc(r.past, func(p recreation) bool { return time.Since(p.at) >= budgetSpan })
-	free := most
+	free, wait := most, time.Duration(0)
 	for _, p := range r.past {
 		free -= p.services
 	}
@@ -160,12 +167,24 @@ func (r *recreations) admits(services, most int, take bool) (reason Reason, mess
 		wait = budgetSpan - time.Since(p.at)
 	}
 	if wait > 0 {
-		return ReasonTooMany, fmt.Sprintf("%d services would be recreated, and %d may be within an hour, over all projects", services, most), wait
+		return &notNow{ReasonTooMany, fmt.Sprintf("%d services would be recreated, and %d may be within an hour, over all projects", services, most), wait}
 	}
 	if take && services > 0 {
 		r.past = append(r.past, recreation{time.Now(), services})
 	}
-	return "", "", 0
+	return nil
+}
+
+// giveBack takes back what was counted last: nothing was begun.
+func (r *recreations) giveBack(services int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, p := range slices.Backward(r.past) {
+		if p.services == services {
+			r.past = slices.Delete(r.past, i, i+1)
+			return
+		}
+	}
 }
 
 // settles is how much longer the project has to be left alone. By the engine's clock, which may be another one, a container that was
@@ -194,11 +213,10 @@ func (l *loop) settles(name string, snap reconcile.Snapshot) time.Duration {
 // not hold. Containers are not compared: an undo may have made them again. What failed by no fault of the change is no verdict.
 func undoneBefore(records []state.Record, now plan.Basis) (reason Reason, message string) {
 	for _, record := range slices.Backward(records) {
-		failed := record.Outcome == state.OutcomeRolledBack || record.Outcome == state.OutcomeRollbackFailed
 		switch {
-		case record.Ended == nil || record.Undoes != "" || failed && record.Inconclusive:
+		case record.Ended == nil || record.Undoes != "" || failed(record) && record.Inconclusive:
 			continue
-		case !failed || !begunFrom(record, now):
+		case !failed(record) || !begunFrom(record, now):
 			return "", ""
 		}
 		at := record.Ended.Format(time.RFC3339)
@@ -250,7 +268,7 @@ func (a *attempts) pause(project string) time.Duration {
 	if !known {
 		return 0
 	}
-	return min(firstPause<<min(failed.times-1, 10), longestPause) - time.Since(failed.last)
+	return doubling(failed.times) - time.Since(failed.last)
 }
 
 // spent is how long it takes until the project may have another transaction. Those that a person has begun count, too.
@@ -260,18 +278,6 @@ func spent(records []state.Record, budget int) time.Duration {
 		return 0
 	}
 	return budgetSpan - time.Since(recent[len(recent)-budget].Began)
-}
-
-// giveBack takes back what was counted last: nothing was begun.
-func (r *recreations) giveBack(services int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, p := range slices.Backward(r.past) {
-		if p.services == services {
-			r.past = slices.Delete(r.past, i, i+1)
-			return
-		}
-	}
 }
 
 // jitter spreads the pauses of a rate limiter, so that what failed at one moment is not tried again at one moment.

@@ -66,14 +66,19 @@ func (l *loop) elected(ctx context.Context, engine string) {
 	}
 }
 
+// part is this operator's in the election, nil before it is known of whose engine.
+func (l *loop) part() Election {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.election
+}
+
 // standby reports whether this operator must begin nothing, and why: it leads for as long as its lease surely holds.
 func (l *loop) standby() (message string, is bool) {
 	if l.options.Elect == nil {
 		return "", false
 	}
-	l.mu.Lock()
-	elected := l.election
-	l.mu.Unlock()
+	elected := l.part()
 	if elected == nil {
 		return "no leader is elected before the engine tells who it is", true
 	}
@@ -92,9 +97,7 @@ func (l *loop) standby() (message string, is bool) {
 
 // follows reports whether another operator is known to lead.
 func (l *loop) follows() bool {
-	l.mu.Lock()
-	elected := l.election
-	l.mu.Unlock()
+	elected := l.part()
 	if elected == nil {
 		return false
 	}

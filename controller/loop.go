@@ -129,8 +129,8 @@ func (l *loop) reconcile(ctx context.Context, name string) (again time.Duration,
 		l.queue.Add(name) // what has changed between the look and the watch is told by nobody
 	}
 	status := judgeStatus(name, src, proposal)
-	mark, err := l.suspension(name)
-	status.Suspended = mark != nil || err != nil // one that cannot be read counts as well
+	suspended := l.suspended(name)
+	status.Suspended = suspended != nil // a mark that cannot be read counts as well
 	if l.vanishes(status) {
 		return l.wait(status, &notNow{ReasonChanging, vanishing + status.Message, settleFor}), nil
 	}
@@ -141,8 +141,8 @@ func (l *loop) reconcile(ctx context.Context, name string) (again time.Duration,
 		l.tell(status)
 		return waitAgain(status, policy.NextChange(proposal.Policies, src.Now)), nil
 	}
-	if reason, message, wait := l.gate(name, proposal); reason != "" {
-		return l.wait(status, &notNow{reason, message, wait}), nil
+	if why := l.gate(name, proposal, suspended); why != nil {
+		return l.wait(status, why), nil
 	}
 	return l.repair(ctx, src, proposal, status)
 }

@@ -1,8 +1,8 @@
 package controller
 
 import (
+	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,7 +28,6 @@ type policySet struct {
 
 	mu     sync.Mutex
 	byFile map[string]policyFile
-	kept   map[string]string // digests of what is kept, by file
 }
 
 // policyFile is a file, or a folder that cannot be read, and what is known of it.
@@ -47,7 +46,7 @@ type knownPolicy struct {
 }
 
 func newPolicySet(paths []string, store state.Store, warn func(error)) *policySet {
-	return &policySet{paths: paths, store: store, warn: warn, kept: map[string]string{}}
+	return &policySet{paths: paths, store: store, warn: warn}
 }
 
 // policyNews is a file that cannot be read as it is, since now or in another way than before; or one that can be again.
@@ -74,7 +73,9 @@ func (s *policySet) load() (changed bool, news []policyNews) {
 	}
 	for name := range s.byFile {
 		if _, still := next[name]; !still {
-			s.forget(name)
+			if err := s.store.ForgetPolicy(name); err != nil {
+				s.warn(err)
+			}
 		}
 	}
 	s.byFile = next
@@ -163,21 +164,12 @@ func (s *policySet) lastGood(name string, err error) []policy.Policy {
 	return parsed
 }
 
+// keep writes what is not kept already: most starts find the policies as the last one has left them.
 func (s *policySet) keep(name string, content []byte) {
-	sum := sha256.Sum256(content)
-	if s.kept[name] == string(sum[:]) {
+	if kept, err := s.store.KeptPolicy(name); err == nil && bytes.Equal(kept, content) {
 		return
 	}
 	if err := s.store.KeepPolicy(name, content); err != nil {
-		s.warn(err)
-		return
-	}
-	s.kept[name] = string(sum[:])
-}
-
-func (s *policySet) forget(name string) {
-	delete(s.kept, name)
-	if err := s.store.ForgetPolicy(name); err != nil {
 		s.warn(err)
 	}
 }

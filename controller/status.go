@@ -70,6 +70,11 @@ type selection struct {
 	since       time.Time // when there came to be differences, or none
 }
 
+// same reports whether the same services are selected by the same policy.
+func (s selection) same(other selection) bool {
+	return s.policy == other.policy && slices.Equal(s.services, other.services)
+}
+
 // ExitCode is what a run that ends with this status exits with: as a report does.
 func (s Status) ExitCode() int {
 	switch {

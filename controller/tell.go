@@ -49,7 +49,7 @@ func (l *loop) tell(status Status) {
 		l.recall(&status)
 	}
 	now, was, known := l.statuses.set(status)
-	if !known || selected(now) != selected(was) {
+	if !known || !slices.EqualFunc(now.Policies, was.Policies, selection.same) {
 		for _, s := range now.Policies {
 			l.log.Info("policy selects services", "project", now.Project, "policy", s.policy, "services", s.services)
 		}
@@ -97,14 +97,6 @@ func (l *loop) summarize() {
 	if l.options.Summary != nil {
 		l.options.Summary(l.statuses.summary())
 	}
-}
-
-func selected(s Status) string {
-	var words strings.Builder
-	for _, selection := range s.Policies {
-		words.WriteString(selection.policy + " " + strings.Join(selection.services, " ") + "\n")
-	}
-	return words.String()
 }
 
 // HeldWords says what is held, one line each.
