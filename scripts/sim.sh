@@ -71,21 +71,21 @@ plants() {
 plants_days() {
   local failed=0 found=by_days bad=${BAD:-1-6}
   plant "the daemon does not wait for who is at a project" controller/gate.go \
-    'if left := l.settles(name, p.Snapshot); left > 0 {' 'if left := l.settles(name, p.Snapshot); left > budgetSpan {' || failed=1
+    'settleFor = 3 * time.Second' 'settleFor = 3 * time.Nanosecond' || failed=1
   plant "the daemon forgets what was undone" controller/gate.go \
-    'case !failed || !begunFrom(record, now):' 'case true || !begunFrom(record, now):' || failed=1
+    'case !failed(record) || !begunFrom(record, now):' 'case true || !begunFrom(record, now):' || failed=1
   plant "the daemon takes itself for a person" controller/loop.go \
     'l.policies.inForce(), l.view.Reader(name), true, l.self' 'l.policies.inForce(), l.view.Reader(name), false, l.self' || failed=1
   plant "the daemon does not obey a suspension" controller/gate.go \
     'case mark != nil:' 'case mark != nil && mark.Reason == "":' || failed=1
   plant "a policy that breaks is forgotten" controller/policies.go \
-    'if known, found := s.byFile[name]; found && !errors.Is(err, fs.ErrNotExist) {' 'if known, found := s.byFile[name]; found && errors.Is(err, fs.ErrNotExist) {' || failed=1
+    'if errors.Is(err, fs.ErrNotExist) {' 'if err != nil {' || failed=1
   plant "a project that is gone is told of" controller/loop.go \
     'l.statuses.forget(name)' '_ = name' || failed=1
   plant "what fails is told with its secrets" reconcile/apply.go \
     't.failure = t.verify.redactor.String(failed.Error())' 't.failure = failed.Error()' || failed=1
   plant "nothing but the list is looked at again" controller/wake.go \
-    'if err := l.resync(ctx, round%fullEvery == 0); err != nil {' 'if err := l.resync(ctx, round < 0); err != nil {' || failed=1
+    'full := round%fullEvery == 0' 'full := round < 0' || failed=1
   plant "events that broke off are not followed again" controller/wake.go \
     'sleep(ctx, pause.NextBackOff())' 'sleep(ctx, 100_000*pause.NextBackOff())' || failed=1
   return $failed
