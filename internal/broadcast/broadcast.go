@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/composure-dev/composure/internal/grace"
 	"github.com/composure-dev/composure/internal/redact"
 	"github.com/composure-dev/composure/internal/redisurl"
 )
@@ -115,7 +116,7 @@ func (b *Broadcaster) push(body []byte) (dropped bool) {
 
 // Run publishes until ctx ends, and for at most two seconds more when results wait then. It is called once.
 func (b *Broadcaster) Run(ctx context.Context) {
-	sending, cancel := lingering(ctx, drainWithin)
+	sending, cancel := grace.Context(ctx, drainWithin)
 	defer cancel()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstPause, longestPause
@@ -143,16 +144,6 @@ func (b *Broadcaster) Run(ctx context.Context) {
 				later.Stop()
 			}
 		}
-	}
-}
-
-// lingering is a context that ends a while after ctx.
-func lingering(ctx context.Context, span time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(span, cancel) })
-	return longer, func() {
-		stop()
-		cancel()
 	}
 }
 

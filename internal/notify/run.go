@@ -13,6 +13,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/composure-dev/composure/internal/grace"
 )
 
 const (
@@ -33,7 +35,7 @@ const (
 // Run delivers messages, one after the other, until ctx ends. What waits then is tried once more, for 5 seconds at most in all, and
 // until the receiver cannot be had.
 func (w *Webhook) Run(ctx context.Context) {
-	sending, cancel := outlive(ctx, drainWithin)
+	sending, cancel := grace.Context(ctx, drainWithin)
 	defer cancel()
 	for {
 		m, found := w.next(ctx)
@@ -51,24 +53,6 @@ func (w *Webhook) Run(ctx context.Context) {
 			w.log.Error(err, "webhook message given up", "id", m.id)
 			w.told(Failed)
 		}
-	}
-}
-
-// outlive returns a context that ends a while after ctx does.
-func outlive(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(while)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel()
-		case <-longer.Done():
-		}
-	})
-	return longer, func() {
-		stop()
-		cancel()
 	}
 }
 
