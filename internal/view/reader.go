@@ -195,7 +195,7 @@ func (p project) replace(begun uint64, own []engine.Container) {
 		}
 	}
 	for _, c := range own {
-		p.remember(c)
+		p.remember(c, begun)
 		if p.stale.all[c.ID].at < begun {
 			p.stale.remove(c.ID)
 		}

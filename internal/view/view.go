@@ -46,7 +46,7 @@ type View struct {
 	imagesFrom uint64 // when the images were last forgotten
 }
 
-// remembered is a container without its raw answer, and when it was read. It does not change.
+// remembered is a container without its raw answer, and when it was asked for. It does not change.
 type remembered struct {
 	engine.Container
 	at uint64
@@ -125,6 +125,7 @@ func (v *View) Sync(ctx context.Context) (changed []string, err error) {
 			listed[summary.ID] = true
 			continue
 		}
+		asked := v.instant()
 		c, err := v.engine.Inspect(ctx, summary.ID)
 		if errors.Is(err, engine.ErrNotFound) {
 			continue // it is gone since the list
@@ -133,7 +134,7 @@ func (v *View) Sync(ctx context.Context) (changed []string, err error) {
 			return nil, err
 		}
 		listed[c.ID], projects[c.Label(engine.LabelProject)] = true, true
-		v.learn(c, begun, was)
+		v.learn(c, asked, was)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -143,14 +144,18 @@ func (v *View) Sync(ctx context.Context) (changed []string, err error) {
 	return slices.Sorted(maps.Keys(projects)), nil
 }
 
-// learn takes over a container that was read since an instant, unless it was read by somebody else since, too. What was told of it
-// before is then done with.
-func (v *View) learn(c engine.Container, since uint64, was mark) {
+// instant is a tick of its own: what is asked for after it is as it was then, or later.
+func (v *View) instant() uint64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if known, is := v.containers.all[c.ID]; !is || known.at < since {
-		v.remember(c)
-	}
+	return v.tick()
+}
+
+// learn takes over a container that was asked for at an instant. What was told of it before is then done with.
+func (v *View) learn(c engine.Container, asked uint64, was mark) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.remember(c, asked)
 	if v.stale.all[c.ID] == was {
 		v.stale.remove(c.ID)
 	}
@@ -169,10 +174,14 @@ func (v *View) drop(begun uint64, listed, projects map[string]bool) {
 	}
 }
 
-// remember and forget are called with the lock held.
-func (v *View) remember(c engine.Container) {
+// remember and forget are called with the lock held. A container is as old as the question: what has happened before its answer came
+// may not be in it. One that was asked for later stays.
+func (v *View) remember(c engine.Container, asked uint64) {
+	if known, is := v.containers.all[c.ID]; is && known.at >= asked {
+		return
+	}
 	v.forget(c.ID)
-	v.containers.set(c.ID, &remembered{v.shared.slim(c), v.tick()})
+	v.containers.set(c.ID, &remembered{v.shared.slim(c), asked})
 	v.addresses.add(c)
 	if crosses(c) {
 		v.crossing[c.ID] = true
@@ -216,12 +225,13 @@ func (v *View) Note(event engine.Event) (project string, all bool) {
 // nothing new was told of it meanwhile: whoever looks at the same time asks as well.
 func (v *View) catchUp(ctx context.Context, project string) error {
 	for id, was := range v.toldOf(project) {
+		asked := v.instant()
 		c, err := v.engine.Inspect(ctx, id)
 		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return err
 		}
 		if err == nil {
-			v.learn(c, was.at, was)
+			v.learn(c, asked, was)
 			continue
 		}
 		v.mu.Lock()
